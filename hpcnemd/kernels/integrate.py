@@ -1,5 +1,6 @@
 """The particle sweeps of one time step. Everything that differs between particles only through their species is handed in by species:
 `inverse_mass`, `colour` (the c_i of the drive) and `stream` (the streaming velocity along the drive that the thermostat leaves alone)."""
+import numpy as np
 from numba import njit
 
 FAST = {"contract", "arcp", "nsz"}
@@ -115,3 +116,18 @@ def species_positions(n, species, position, image, lengths, out):
         s = species[i]
         for k in range(3):
             out[s, k] += position[i, k] + image[i, k] * lengths[k]
+
+
+@njit(cache=True, error_model="numpy")
+def largest_displacement(n, position, reference):
+    """Largest squared distance (angstrom^2) between rows of position (cap, 3) and reference (n, 3); infinite where one is not finite."""
+    largest = 0.0
+    for i in range(n):
+        x = position[i, 0] - reference[i, 0]
+        y = position[i, 1] - reference[i, 1]
+        z = position[i, 2] - reference[i, 2]
+        square = x * x + y * y + z * z
+        if not square < 1e300:
+            return np.inf
+        largest = max(largest, square)
+    return largest
