@@ -1,0 +1,205 @@
+"""The tables of a deck that experiments share, and how their errors are told.
+
+Each key's comment in a deck written by `hpcnemd init` comes from the `description` here."""
+import difflib
+import typing
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field as Key, model_validator
+
+from .quantities import (CurrentDensity, Damping, Density, Direction, Duration, Every, Field, Interval, Lattice, Length, Names, Temperature,
+                         ThreeCounts, Time, Timestep, Velocity, WallTime)
+
+
+class Table(BaseModel):
+    """A table of the deck: unknown keys are errors, values do not change after reading."""
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _one_of(table, *names):
+    given = [name for name in names if getattr(table, name) is not None]
+    if len(given) > 1:
+        raise ValueError(f"{' and '.join(given)} exclude each other; keep one of them")
+    return given[0] if given else None
+
+
+
+class StructureTable(Table):
+    """Where the ions are at the start."""
+    file: str | None = Key(None, description="a structure file that ASE reads (CIF, POSCAR, extxyz, LAMMPS data), relative to the deck")
+    build: str | None = Key(None, description="or a built-in structure: llzo_tetragonal, llzo_cubic_box, nacl, nacl_melt, agi_alpha, caf2, li2o")
+    format: str | None = Key(None, description="ASE's name of the file format, where the file's name does not tell")
+    types: Names | None = Key(None, description="for LAMMPS data files: the element of each atom type, in order")
+    supercell: ThreeCounts = Key((1, 1, 1), description="repetitions of the cell along its three axes")
+    lattice: Lattice | None = Key(None, description="rescale the cell (before repetition) to these edge lengths; one length means a cube")
+    density: Density | None = Key(None, description="or rescale it evenly to this mass density")
+    minimum_distance: Length = Key(0.5, description="ions closer than this are an input error")
+
+    @model_validator(mode="after")
+    def _checks(self):
+        if _one_of(self, "file", "build") is None:
+            raise ValueError("say where the ions are; write file = \"cell.cif\" or build = \"llzo_tetragonal\"")
+        _one_of(self, "lattice", "density")
+        return self
+
+
+class CoulombTable(Table):
+    method: Literal["spme", "ewald", "dsf", "none"] = Key("spme", description="spme, ewald (small cells), dsf (damped shifted force), none")
+    accuracy: float = Key(1e-5, ge=1e-10, le=1e-1, description="rms error of the Coulomb forces over their rms")
+    damping: Damping | None = Key(None, description="damping parameter of dsf, 1/angstrom")
+
+    @model_validator(mode="after")
+    def _checks(self):
+        if self.damping is not None and self.method != "dsf":
+            raise ValueError("damping belongs to method = \"dsf\"; remove it, or change the method (spme and ewald choose their own splitting)")
+        return self
+
+
+class ForcefieldTable(Table):
+    """How they act on each other."""
+    table: str = Key(description="name of a shipped force field, or the path of your own TOML table")
+    cutoff: Length | None = Key(None, description="range of the pair forces; default: the table's own")
+    skin: Length = Key(1.0, description="extra range of the neighbour lists")
+    truncation: Literal["shift_force", "shift", "switch", "plain"] = Key("shift_force", description="what happens at the cutoff: shift_force, shift, switch, plain")
+    coulomb: CoulombTable = Key(CoulombTable(), description="Coulomb forces")
+    precision: Literal["double"] = Key("double", description="arithmetic of the pair forces")
+
+
+class ThermostatTable(Table):
+    kind: Literal["nose_hoover", "gaussian", "langevin", "none"] = Key("nose_hoover", description="nose_hoover, gaussian, langevin, none")
+    time: Time = Key(100.0, description="relaxation time")
+    chain: int = Key(3, ge=1, le=10, description="links of the Nose-Hoover chain")
+    group: Literal["all", "framework", "mobile"] = Key("all", description="the ions it acts on: all, framework, mobile")
+
+
+class RunTable(Table):
+    """How long and how hot. Durations are totals: a resumed run does the rest."""
+    temperature: Temperature = Key(description="temperature of the heat bath")
+    timestep: Timestep = Key(1.0, description="time step")
+    equilibrate: Duration = Key(0.0, description="time at the temperature before the drive is switched on")
+    settle: Duration = Key(0.0, description="time under the drive before the measurement")
+    measure: Time = Key(description="time of the measurement")
+    blocks: int | None = Key(None, ge=2, description="number of blocks of the measurement; default 20")
+    block: Time | None = Key(None, description="or the length of one block")
+    replicas: int = Key(1, ge=1, description="independent runs, which differ in their random numbers")
+    seed: int = Key(2026, ge=0, lt=2**63, description="the same seed gives the same run")
+    sample: Time = Key(10.0, description="interval of the sampled currents and displacements")
+    thermostat: ThermostatTable = Key(ThermostatTable(), description="heat bath")
+
+    @model_validator(mode="after")
+    def _checks(self):
+        _one_of(self, "blocks", "block")
+        if self.timestep > 20.0:
+            raise ValueError(f"timestep is {self.timestep:g} fs; ions need at most a few fs: write for example timestep = \"2 fs\"")
+        if self.block is not None and self.measure < 2 * self.block * (1 - 1e-9):
+            raise ValueError(f"measure ({self.measure / 1e3:g} ps) must hold at least two blocks ({self.block / 1e3:g} ps each)")
+        if self.steps(self.measure) < 2 * self.n_blocks:
+            raise ValueError(f"measure is {self.steps(self.measure)} steps long, too few for {self.n_blocks} blocks; write a longer measure")
+        return self
+
+    def steps(self, duration):
+        """Whole time steps in `duration` (fs)."""
+        return int(round(duration / self.timestep))
+
+    @property
+    def n_blocks(self):
+        if self.block is not None:
+            return int(self.measure / self.block * (1 + 1e-9))
+        return self.blocks or 20
+
+    @property
+    def block_steps(self):
+        """Steps of one block, at least 1; the blocks fill the measurement but for a rest shorter than one block."""
+        return max(1, self.steps(self.block) if self.block is not None else self.steps(self.measure) // self.n_blocks)
+
+
+class DriveTable(Table):
+    """What drives the ions."""
+    kind: Literal["constant_current", "constant_field", "none"] = Key(description="constant_current, constant_field, none")
+    current_density: CurrentDensity | None = Key(None, description="of a constant current; or")
+    drift_velocity: Velocity | None = Key(None, description="current over the sum of the mobile charges")
+    field: Field | None = Key(None, description="of a constant field")
+    direction: Direction = Key("x", description="x, y, z or three numbers")
+    mobile: Names = Key(description="the mobile species, [\"Li\"]; \"all\": every charged species (a molten salt)")
+
+
+    @model_validator(mode="after")
+    def _checks(self):
+        given = [name for name in ("current_density", "drift_velocity", "field") if getattr(self, name) is not None]
+        wanted = {"constant_current": ("current_density", "drift_velocity"), "constant_field": ("field",), "none": ()}[self.kind]
+        wrong = [name for name in given if name not in wanted]
+        if wrong:
+            raise ValueError(f"{', '.join(wrong)} does not belong to kind = \"{self.kind}\"; "
+                             + (f"write {' or '.join(wanted)} instead" if wanted else "remove it"))
+        if wanted and len(given) != 1:
+            example = {"constant_current": "drift_velocity = \"0.40 angstrom/ps\"", "constant_field": "field = \"0.02 V/angstrom\""}[self.kind]
+            raise ValueError(f"kind = \"{self.kind}\" needs exactly one of {', '.join(wanted)}; write for example {example}")
+        if given and getattr(self, given[0]) == 0:
+            raise ValueError(f"{given[0]} is 0; for an equilibrium run write kind = \"none\"")
+        return self
+
+
+class ParallelTable(Table):
+    """Who computes what; the results do not depend on it."""
+    ranks_per_replica: int | None = Key(None, ge=1, description="ranks that share the space of one replica; default: as many as leave no rank idle")
+    grid: ThreeCounts | None = Key(None, description="their domains along x, y, z; default: the smallest surface")
+    writer: Literal["auto", "collective", "offset", "gather"] = Key("auto", description="how files are written")
+
+
+class OutputTable(Table):
+    """What is kept."""
+    folder: str | None = Key(None, description="where results go; default: a folder named after the deck, beside it")
+    trajectory: Time | None = Key(None, description="interval of the trajectory's frames; default: no trajectory")
+    velocities: bool = Key(False, description="store velocities too")
+    checkpoint: Every = Key(Interval(seconds=600.0), description="interval of checkpoints: steps, or time on the clock (\"10 min\")")
+    walltime: WallTime | None = Key(None, description="stop with a checkpoint before this time on the clock is over (\"24 h\")")
+
+
+def _model_at(model, path):
+    """The table class at a key path below `model`, or None."""
+    for part in path:
+        field = model.model_fields.get(part) if isinstance(part, str) else None
+        if field is None:
+            return None
+        inner = [one for one in (field.annotation, *typing.get_args(field.annotation)) if isinstance(one, type) and issubclass(one, BaseModel)]
+        if not inner:
+            return None
+        model = inner[0]
+    return model
+
+
+def _suggestion(key, allowed):
+    close = difflib.get_close_matches(str(key), allowed, n=1, cutoff=0.5)
+    return f"did you mean \"{close[0]}\"? " if close else ""
+
+
+def problems_of(error, model):
+    """The messages of a pydantic ValidationError against `model`: key path, value, what is allowed, what to type."""
+    problems = []
+    for one in error.errors():
+        path = list(one["loc"])
+        name, value = ".".join(f"{part}" for part in path), one.get("input")
+        reason = str(one.get("ctx", {}).get("error", one["msg"]))
+        if one["type"] == "extra_forbidden":
+            table = _model_at(model, path[:-1])
+            allowed = sorted(table.model_fields) if table else []
+            text = f"{name}: unknown key; {_suggestion(path[-1], allowed)}allowed here: {', '.join(allowed)}"
+        elif one["type"] == "missing":
+            table = _model_at(model, path[:-1])
+            field = table.model_fields.get(path[-1]) if table else None
+            hint = field.description if field is not None and field.description else "it has no default"
+            text = f"{name}: this key is missing ({hint})"
+        elif one["type"] == "literal_error":
+            allowed = one["ctx"]["expected"].replace("'", '"').replace(" or ", ", ")
+            text = f"{name} = {value!r}: {_suggestion(value, [word.strip().strip(chr(34)) for word in allowed.split(',')])}write one of: {allowed}"
+        elif one["type"] in ("model_type", "model_attributes_type", "dict_type"):
+            text = f"{name} = {value!r}: this is a table; write [{name}] and its keys below"
+        elif isinstance(value, dict):
+            text = f"{name or 'deck'}: {reason}"
+        elif reason.startswith(repr(value)):
+            text = f"{name} = {reason}"
+        else:
+            text = f"{name} = {value!r}: {reason[:1].lower()}{reason[1:]}"
+        if text not in problems:
+            problems.append(text)
+    return problems
