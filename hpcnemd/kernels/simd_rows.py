@@ -1,0 +1,142 @@
+"""Vectors made of k rows of 4 lanes, for pairs of 4 particles i with k particles j: lane 4 r + l holds the pair (i_l, j_r).
+Arrays of rows are flat with 4 elements a particle (x, y, z, unused); a row is one 256-bit load in float64."""
+import functools
+import types as pytypes
+
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+from .simd import BYTES, FLAGS, I64, LLVM, Vec, integers, llvm_vector, load_vector, pointer, store_vector
+
+
+def _row_address(context, builder, sig, args, row):
+    """Address of row args[1][args[2] + row] of the flat array args[0]."""
+    where = builder.add(context.cast(builder, args[2], sig.args[2], types.intp), ir.Constant(I64, row))
+    j = builder.sext(builder.load(pointer(context, builder, sig.args[1], args[1], where, types.intp)), I64)
+    return pointer(context, builder, sig.args[0], args[0], builder.shl(j, ir.Constant(I64, 2)), types.intp)
+
+
+def _joined(builder, parts):
+    """One vector of all parts (their number is a power of two)."""
+    while len(parts) > 1:
+        parts = [builder.shuffle_vector(a, b, integers(range(2 * a.type.count))) for a, b in zip(parts[::2], parts[1::2])]
+    return parts[0]
+
+
+def _row(element):
+    return ir.VectorType(LLVM[element], 4)
+
+
+def _subtract_row(builder, address, value, row, size):
+    """The 4 elements at `address` -= row `row` of value."""
+    part = builder.shuffle_vector(value, value, integers(range(4 * row, 4 * row + 4))) if value.type.count > 4 else value
+    store_vector(builder, builder.fsub(load_vector(builder, address, part.type, size), part, flags=FLAGS), address, size)
+
+
+@functools.cache
+def rows(k):
+    """Namespace of the row functions for k rows (k = 1, 2, 4)."""
+    n = 4 * k
+
+    @intrinsic
+    def load_rows(typing, array, index, start):
+        """Rows index[start], ..., index[start + k - 1] of `array`."""
+        vec = Vec(array.dtype, n)
+
+        def code(context, builder, sig, args):
+            return _joined(builder, [load_vector(builder, _row_address(context, builder, sig, args, r), _row(array.dtype), BYTES[array.dtype]) for r in range(k)])
+        return vec(array, index, start), code
+
+    @intrinsic
+    def load_rows_at(typing, array, first):
+        """Rows first, ..., first + k - 1 of `array`."""
+        vec = Vec(array.dtype, n)
+
+        def code(context, builder, sig, args):
+            at = builder.shl(context.cast(builder, args[1], sig.args[1], types.intp), ir.Constant(I64, 2))
+            return load_vector(builder, pointer(context, builder, sig.args[0], args[0], at, types.intp), llvm_vector(vec), BYTES[array.dtype])
+        return vec(array, first), code
+
+    @intrinsic
+    def load_quads(typing, array, offsets):
+        """array[o : o + 4] for each of the k offsets (a tuple of integers), one a row."""
+        vec = Vec(array.dtype, n)
+
+        def code(context, builder, sig, args):
+            parts = []
+            for r in range(k):
+                address = pointer(context, builder, sig.args[0], args[0], builder.extract_value(args[1], r), offsets.dtype)
+                parts.append(load_vector(builder, address, _row(array.dtype), BYTES[array.dtype]))
+            return _joined(builder, parts)
+        return vec(array, offsets), code
+
+    @intrinsic
+    def load_i(typing, array, first):
+        """array[first : first + 4] in every row."""
+        vec = Vec(array.dtype, n)
+
+        def code(context, builder, sig, args):
+            part = load_vector(builder, pointer(context, builder, sig.args[0], args[0], args[1], sig.args[1]), _row(array.dtype), BYTES[array.dtype])
+            return builder.shuffle_vector(part, part, integers([lane % 4 for lane in range(n)]))
+        return vec(array, first), code
+
+    def make_component(c):
+        @intrinsic
+        def component(typing, v):
+            """Element c of each row in all lanes of the row."""
+            def code(context, builder, sig, args):
+                return builder.shuffle_vector(args[0], args[0], integers([lane - lane % 4 + c for lane in range(n)]))
+            return v(v), code
+        return component
+
+    @intrinsic
+    def row_sums(typing, a, b, c):
+        """Row r becomes [sum of a's row r, of b's, of c's, 0], by shuffles inside 128-bit halves and one across them."""
+        def code(context, builder, sig, args):
+            def pick(x, y, pattern):
+                return builder.shuffle_vector(x, y, integers([4 * r + o if o < 4 else n + 4 * r + o - 4 for r in range(k) for o in pattern]))
+
+            def add(x, y):
+                return builder.fadd(x, y, flags=FLAGS)
+            zero = ir.Constant(args[0].type, None)
+            ab = add(pick(args[0], args[1], (0, 4, 2, 6)), pick(args[0], args[1], (1, 5, 3, 7)))
+            cz = add(pick(args[2], zero, (0, 4, 2, 6)), pick(args[2], zero, (1, 5, 3, 7)))
+            return add(pick(ab, cz, (0, 1, 4, 5)), pick(ab, cz, (2, 3, 6, 7)))
+        return a(a, b, c), code
+
+    @intrinsic
+    def subtract_rows(typing, array, index, start, value):
+        """array row index[start + r] -= row r, one after another, so that equal indices are right."""
+        def code(context, builder, sig, args):
+            for r in range(k):
+                _subtract_row(builder, _row_address(context, builder, sig, args, r), args[3], r, BYTES[array.dtype])
+            return context.get_dummy_value()
+        return types.void(array, index, start, value), code
+
+    @intrinsic
+    def subtract_rows_at(typing, array, first, value):
+        """array rows first, ..., first + k - 1 -= value."""
+        def code(context, builder, sig, args):
+            at = builder.shl(context.cast(builder, args[1], sig.args[1], types.intp), ir.Constant(I64, 2))
+            for r in range(k):
+                address = pointer(context, builder, sig.args[0], args[0], builder.add(at, ir.Constant(I64, 4 * r)), types.intp)
+                _subtract_row(builder, address, args[2], r, BYTES[array.dtype])
+            return context.get_dummy_value()
+        return types.void(array, first, value), code
+
+    @intrinsic
+    def store_i(typing, array, first, v):
+        """array[first : first + 4] = the sum of v's rows."""
+        def code(context, builder, sig, args):
+            value = args[2]
+            while value.type.count > 4:
+                half = value.type.count // 2
+                low, high = (builder.shuffle_vector(value, value, integers(range(o, o + half))) for o in (0, half))
+                value = builder.fadd(low, high, flags=FLAGS)
+            store_vector(builder, value, pointer(context, builder, sig.args[0], args[0], args[1], sig.args[1]), BYTES[array.dtype])
+            return context.get_dummy_value()
+        return types.void(array, first, v), code
+
+    return pytypes.SimpleNamespace(load_rows=load_rows, load_rows_at=load_rows_at, load_quads=load_quads, load_i=load_i, x_of=make_component(0), y_of=make_component(1),
+                                   z_of=make_component(2), row_sums=row_sums, subtract_rows=subtract_rows, subtract_rows_at=subtract_rows_at, store_i=store_i)
