@@ -1,0 +1,98 @@
+"""The geometry of the decomposition: which brick of space is whose, and which copies of its particles a brick owes to which other.
+
+All ranks compute the same from the box, the global cuts and the halo width; nothing here talks to anybody. A rank with grid coordinate c stands
+at every lattice place c + k * grid (its periodic images). A brick at the unwrapped coordinate e = c + d shows its particles to brick c as ghosts
+when d is positive in the order z, y, x and e is near enough: so each pair of images is seen by exactly one of its two owners. d reaches over as
+many bricks, and over as many turns of the lattice, as the halo is wide.
+"""
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Route:
+    """Copies of `source`'s particles for `target`: their positions + `shift` near the brick [lower, upper] of `target`."""
+    source: int
+    target: int
+    offset: tuple           # source (unwrapped) - target, in bricks
+    shift: np.ndarray       # (3,) angstrom
+    lower: np.ndarray
+    upper: np.ndarray
+
+
+def rank_at(coordinate, grid):
+    """The rank at a grid coordinate inside the grid; x is slowest, so that ranks follow the slabs of a mesh cut along x."""
+    return int((coordinate[0] * grid[1] + coordinate[1]) * grid[2] + coordinate[2])
+
+
+def coordinate_of(rank, grid):
+    """(3,) grid coordinate of a rank."""
+    return tuple(int(c) for c in np.unravel_index(rank, grid))
+
+
+def uniform_cuts(box, grid):
+    """A list of 3 arrays of grid[axis] + 1 brick edges from 0 to the box length, angstrom."""
+    cuts = [np.linspace(0.0, box.lengths[axis], grid[axis] + 1) for axis in range(3)]
+    for axis in range(3):
+        cuts[axis][-1] = box.lengths[axis]
+    return cuts
+
+
+def _edges(cuts, place):
+    """(lower, upper) of the brick at the unwrapped `place` along one axis."""
+    count, length = len(cuts) - 1, cuts[-1]
+    turn, inside = divmod(place, count)
+    return cuts[inside] + turn * length, cuts[inside + 1] + turn * length
+
+
+def _axis_offsets(cuts, target, width):
+    """[(d, gap in angstrom)] of the places target + d whose brick is within `width` of the brick `target`, along one axis."""
+    lower, upper = _edges(cuts, target)
+    found, margin = [(0, 0.0)], width + 1e-9 * cuts[-1]         # the margin costs nothing: particles are chosen by their own distance
+    for sign in (1, -1):
+        d = sign
+        while True:
+            other = _edges(cuts, target + d)
+            gap = max(0.0, other[0] - upper if sign > 0 else lower - other[1])
+            if gap > margin:
+                break
+            found.append((d, gap))
+            d += sign
+    return sorted(found)
+
+
+def routes_to(target, box, grid, cuts, width):
+    """The routes that end at `target`, ordered by source, then by offset (x, y, z)."""
+    at = coordinate_of(target, grid)
+    axes = [_axis_offsets(cuts[axis], at[axis], width) if axis < box.dimensions else [(0, 0.0)] for axis in range(3)]
+    lower = np.array([cuts[axis][at[axis]] for axis in range(3)])
+    upper = np.array([cuts[axis][at[axis] + 1] for axis in range(3)])
+    limit, routes = (width + 1e-9 * float(np.max(box.lengths))) ** 2, []
+    for dx, gx in axes[0]:
+        for dy, gy in axes[1]:
+            for dz, gz in axes[2]:
+                if (dz, dy, dx) <= (0, 0, 0) or gx * gx + gy * gy + gz * gz > limit:
+                    continue
+                place = (at[0] + dx, at[1] + dy, at[2] + dz)
+                turns = np.array([place[axis] // grid[axis] for axis in range(3)])
+                source = rank_at([place[axis] % grid[axis] for axis in range(3)], grid)
+                routes.append(Route(source, target, (dx, dy, dz), turns * box.lengths, lower, upper))
+    return sorted(routes, key=lambda route: (route.source, route.offset))
+
+
+def routes_of(rank, box, grid, cuts, width):
+    """(incoming, outgoing) routes of a rank; outgoing ones ordered by target, then by offset."""
+    incoming = routes_to(rank, box, grid, cuts, width)
+    outgoing = []
+    for target in _possible_targets(rank, box, grid, cuts, width):
+        outgoing += [route for route in routes_to(target, box, grid, cuts, width) if route.source == rank]
+    return incoming, outgoing
+
+
+def _possible_targets(rank, box, grid, cuts, width):
+    """The ranks, in order, whose bricks may be within `width` of the rank's: `near` is symmetric."""
+    at = coordinate_of(rank, grid)
+    near = [sorted({(at[axis] + d) % grid[axis] for d, _ in _axis_offsets(cuts[axis], at[axis], width)})
+            if axis < box.dimensions else [0] for axis in range(3)]
+    return sorted(rank_at((x, y, z), grid) for x in near[0] for y in near[1] for z in near[2])

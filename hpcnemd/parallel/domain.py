@@ -1,0 +1,54 @@
+"""A rank's brick of the box, and the four verbs that carry all particle traffic: `migrate`, `halo`, `refresh`, `fold`.
+
+Owned particles move to the owner of their place (migrate); copies of those near another brick are sent to it (halo), and followed (refresh)
+until the lists are built anew; the forces on the copies are sent home and added (fold). On one rank the same code makes the periodic images.
+"""
+import numpy as np
+
+from ..core.errors import InputError
+from .bricks import coordinate_of, rank_at, routes_of, uniform_cuts
+from .exchange import HaloPlan, fold, halo, refresh
+from .migration import check_halo, gather_sorted, migrate, scatter
+
+__all__ = ["Domain", "check_halo", "fold", "gather_sorted", "halo", "migrate", "refresh", "scatter"]
+
+
+class Domain:
+    """The brick of this rank of `comm`, on a grid of bricks (3 ints, x slowest in rank order) that fills the box.
+
+    `halo_width` (angstrom): ghosts are all images within it; it may exceed bricks and box. `cuts`: 3 arrays of grid + 1 edges from 0 to the box
+    length (default: equal bricks); the same on all ranks. Raises InputError where grid, ranks, box or cuts do not fit together.
+    """
+
+    def __init__(self, comm, box, grid, halo_width, cuts=None):
+        self.comm, self.box = comm, box
+        self.rank, self.size = comm.rank, comm.size
+        self.grid = tuple(int(count) for count in grid)
+        self.halo_width = float(halo_width)
+        self.cuts = uniform_cuts(box, self.grid) if cuts is None else [np.array(edges, dtype=np.float64) for edges in cuts]
+        self._check()
+        self.coordinate = coordinate_of(self.rank, self.grid)
+        self.lower = np.array([self.cuts[axis][self.coordinate[axis]] for axis in range(3)])
+        self.upper = np.array([self.cuts[axis][self.coordinate[axis] + 1] for axis in range(3)])
+        self.incoming, self.outgoing = routes_of(self.rank, box, self.grid, self.cuts, self.halo_width)
+        self.plan = HaloPlan(self.rank, self.incoming, self.outgoing)
+        self.known_ids = None               # (n,) ids owned after the last migrate: what must still be there at the next
+        self.expected = None                # (count, sum of ids) over all ranks
+
+    def _check(self):
+        problems = []
+        if int(np.prod(self.grid)) != self.size or min(self.grid) < 1:
+            problems.append(f"grid {list(self.grid)} has {int(np.prod(self.grid))} domains for {self.size} ranks")
+        if any(count != 1 for count in self.grid[self.box.dimensions:]):
+            problems.append(f"grid {list(self.grid)}: the box has {self.box.dimensions} dimensions, the other axes must be 1")
+        if not 0 <= self.halo_width < np.inf:
+            problems.append(f"halo width {self.halo_width} angstrom: a finite number of at least 0 is needed")
+        for axis, edges in enumerate(self.cuts):
+            if len(edges) != self.grid[axis] + 1 or edges[0] != 0 or edges[-1] != self.box.lengths[axis] or np.any(np.diff(edges) <= 0):
+                problems.append(f"cuts along {'xyz'[axis]}: {self.grid[axis] + 1} rising edges from 0 to {self.box.lengths[axis]} are needed")
+        if problems:
+            raise InputError(problems)
+
+    def rank_at(self, coordinate):
+        """The rank at an unwrapped grid coordinate."""
+        return rank_at([c % n for c, n in zip(coordinate, self.grid)], self.grid)
