@@ -1,5 +1,6 @@
 """The walls of the house, read from the source: who may import whom, and what may not be imported at import time."""
 import ast
+import sys
 from pathlib import Path
 
 import pytest
@@ -59,8 +60,7 @@ def violations(path):
             yield f"{where}: only {ONLY_ON[module[0]]}/ may"
         if module[0] in IN_FUNCTIONS and not inside:
             yield f"{where} at import time: a thousand ranks import this; move it into the function"
-        if mine == "kernels" and module[0] not in KERNELS | {"math", "os", "hashlib", "pathlib", "tempfile", "importlib", "sys", "re",
-                                                             "functools", "operator", "platform", "textwrap"}:
+        if mine == "kernels" and module[0] not in KERNELS | sys.stdlib_module_names:
             yield f"{where}: kernels import numpy and numba only"
         if mine == "core" and module[0] in {"numba", "pydantic"}:
             yield f"{where}: core imports numpy only"
