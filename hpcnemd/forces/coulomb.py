@@ -1,0 +1,231 @@
+"""Coulomb settings from one number: `accuracy` is the rms error of the Coulomb force components divided by their rms (by 1 eV/angstrom where that
+rms is smaller). Splitting, mesh and order follow from it, from the cutoff, the box and the composition: never from the number of ranks.
+
+Error estimates hold for uncorrelated charges: real space Kolafa and Perram, Mol. Simul. 9, 351 (1992); mesh Hockney and Eastwood, with the optimal
+influence function of Ballenegger, Cerda, Holm, J. Chem. Theory Comput. 8, 936 (2012)."""
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..core.errors import InputError
+from ..core.units import COULOMB
+from ..kernels.splines import ORDERS, axis_sums
+
+METHODS = ("ewald", "spme", "dsf", "none")
+DSF_DAMPING = 0.25          # 1/angstrom; with a cutoff of 9 angstrom or more: enough for molten NaCl, untested for formal-charge oxides
+FORCE_FLOOR = 1.0           # eV/angstrom
+REAL_SHARE, MESH_SHARE = 0.55, 0.65     # of the wanted error, added in squares: the rest is room for what the estimates leave out
+SAMPLE = 24                 # mesh points per axis on which a mesh error is summed: it depends on the spacing only
+FINEST = 0.15               # angstrom, the finest mesh that is tried
+
+
+@dataclass(frozen=True)
+class CoulombSettings:
+    """`method` one of METHODS; `beta` 1/angstrom (the damping for "dsf"); `mesh` (3 ints) and `order` for "spme", `kmax` (3 ints) for "ewald", None
+    elsewhere; `estimated_error`: absolute rms error of a force component, eV/angstrom (None for "dsf", which is a model of its own);
+    `force_scale` eV/angstrom: what `accuracy` is relative to."""
+    method: str
+    beta: float
+    mesh: tuple | None
+    order: int | None
+    kmax: tuple | None
+    estimated_error: float | None
+    cutoff: float
+    accuracy: float | None
+    truncation: str
+    force_scale: float
+
+
+@dataclass(frozen=True)
+class MeshResult:
+    """`energy` (eV, self energy included) and `virial` (3, 3) (eV, sum r_a f_b) are this rank's share and None where not observed;
+    `net_force` (3,) eV/angstrom: sum of the reciprocal forces over all ranks, before its removal where it is removed."""
+    energy: float | None
+    virial: np.ndarray | None
+    net_force: np.ndarray
+
+
+def self_energy(beta, charge):
+    """eV: each charge with its own Gaussian cloud of splitting `beta` (1/angstrom), to be added to the reciprocal sum. `charge` (n,) e."""
+    return -COULOMB * beta / math.sqrt(math.pi) * float(np.sum(np.square(charge)))
+
+
+def dsf_self_energy(damping, cutoff, charge):
+    """eV: the self term of the damped shifted force sum. `damping` 1/angstrom, `charge` (n,) e. Fennell and Gezelter, J. Chem. Phys. 124, 234104 (2006)."""
+    shift = math.erfc(damping * cutoff) / cutoff
+    return -COULOMB * (damping / math.sqrt(math.pi) + 0.5 * shift) * float(np.sum(np.square(charge)))
+
+
+def choose_coulomb(method, accuracy, cutoff, box, kinds, counts, truncation="plain", force_scale=None, damping=None):
+    """CoulombSettings for `counts` (s,) particles of each of `kinds` in `box` (three-dimensional), real space cut at `cutoff` angstrom.
+
+    `truncation` of the pair function: plain, shift, switch or shift_force. `force_scale` eV/angstrom: rms of the Coulomb force components where it is
+    known (see `coulomb_force_scale`); 1 is always safe. `damping` 1/angstrom is for "dsf". Raises InputError."""
+    counts, charge = np.asarray(counts), np.asarray(kinds.charge)
+    problems = list(_problems(method, accuracy, cutoff, box, charge, counts))
+    if problems:
+        raise InputError(problems)
+    scale = max(FORCE_FLOOR, float(force_scale or 0.0))
+    if method == "none":
+        return CoulombSettings("none", 0.0, None, None, None, 0.0, cutoff, None, truncation, scale)
+    if method == "dsf":
+        return CoulombSettings("dsf", DSF_DAMPING if damping is None else float(damping), None, None, None, None, cutoff, None, truncation, scale)
+    strength = charge_strength(box, charge, counts)
+    wanted = accuracy * scale
+    beta = _splitting(strength, cutoff, truncation, REAL_SHARE * wanted)
+    if method == "ewald":
+        kmax = _wave_numbers(strength, beta, box, MESH_SHARE * wanted)
+        error = math.hypot(real_space_error(strength, beta, cutoff, truncation), ewald_error(strength, beta, kmax, box))
+        return CoulombSettings("ewald", beta, None, None, kmax, error, cutoff, accuracy, truncation, scale)
+    mesh, order = _mesh(strength, beta, box, int(counts.sum()), MESH_SHARE * wanted, accuracy)
+    error = math.hypot(real_space_error(strength, beta, cutoff, truncation), mesh_error(strength, beta, mesh, order, box))
+    return CoulombSettings("spme", beta, mesh, order, None, error, cutoff, accuracy, truncation, scale)
+
+
+def _problems(method, accuracy, cutoff, box, charge, counts):
+    if method not in METHODS:
+        yield f'coulomb method {method!r}: one of {", ".join(METHODS)}; write for example coulomb = {{ method = "spme", accuracy = 1e-5 }}'
+        return
+    if method == "none":
+        return
+    if box.dimensions != 3:
+        yield (f'coulomb method "{method}": needs a box of 3 dimensions, this one has {box.dimensions}; '
+               'give three box lengths, or a force field without charges (coulomb = { method = "none" })')
+    if not (np.isfinite(cutoff) and cutoff > 0):
+        yield f'cutoff {cutoff!r}: a positive length is needed, for example cutoff = "10 angstrom"'
+    total, square = float(np.dot(charge, counts)), float(np.dot(charge ** 2, counts))
+    if square == 0:
+        yield f'coulomb method "{method}": no particle carries a charge; write coulomb = {{ method = "none" }}'
+    elif abs(total) > 1e-8 * square:
+        yield f"the cell carries the charge {total:g} e; a periodic cell must be neutral: correct the composition {list(map(int, counts))}"
+    if method in ("ewald", "spme") and not (isinstance(accuracy, (int, float)) and 1e-12 <= accuracy <= 0.1):
+        yield f"coulomb accuracy {accuracy!r}: a number from 1e-12 to 0.1, for example accuracy = 1e-5"
+
+
+def charge_strength(box, charge, counts):
+    """k_e sum(q^2) / sqrt(3 N V), the common factor of all estimates: eV/angstrom per sqrt(angstrom^-1)."""
+    return COULOMB * float(np.dot(charge ** 2, counts)) / math.sqrt(3.0 * counts.sum() * box.volume)
+
+
+def real_space_error(strength, beta, cutoff, truncation):
+    """Absolute rms error of a force component (eV/angstrom) from what lies beyond the cutoff, and from the constant that `shift_force` takes off."""
+    tail = 4.0 / cutoff * math.exp(-2.0 * (beta * cutoff) ** 2)
+    if truncation in ("shift_force", "switch"):
+        force = math.erfc(beta * cutoff) / cutoff ** 2 + 2.0 * beta / math.sqrt(math.pi) * math.exp(-(beta * cutoff) ** 2) / cutoff
+        tail += 4.0 * math.pi / 3.0 * cutoff ** 3 * force ** 2
+    return strength * math.sqrt(tail)
+
+
+def ewald_error(strength, beta, kmax, box):
+    """Absolute rms error of a force component (eV/angstrom) from the k-vectors left out."""
+    edge = min(2.0 * math.pi * n / length for n, length in zip(kmax, box.lengths))
+    return strength * math.sqrt(8.0 * beta * math.sqrt(math.pi / 2.0) * math.erfc(edge / (math.sqrt(2.0) * beta)))
+
+
+def mesh_error(strength, beta, mesh, order, box):
+    """Absolute rms error of a force component (eV/angstrom) of the optimal influence function (their eq. 31), on a sample of the mesh's spacing."""
+    points = [min(int(n), SAMPLE) for n in mesh]
+    lengths = [length * p / n for length, p, n in zip(box.lengths, points, mesh)]
+    x, y, z = ([row.reshape(shape) for row in axis_sums(p, order, length, beta, np.arange(p))]
+               for p, length, shape in zip(points, lengths, ((-1, 1, 1), (1, -1, 1), (1, 1, -1))))
+    # sum over aliases of k^2 phi^2 = (4 pi)^2 exp(-k^2/2 beta^2)/k^2 ; the other two factors of the estimate are products of axis sums
+    exact = _alias_energy(points, lengths, beta)
+    cross = (4.0 * math.pi * x[3] * y[3] * z[3]) ** 2
+    both = x[0] * y[0] * z[0] * (x[2] * y[0] * z[0] + x[0] * y[2] * z[0] + x[0] * y[0] * z[2])
+    with np.errstate(invalid="ignore", divide="ignore"):
+        lost = exact - cross / both
+    lost[0, 0, 0] = exact[0, 0, 0]
+    return strength * math.sqrt(max(float(lost.sum()), 1e-300) / math.prod(lengths))
+
+
+def _alias_energy(points, lengths, beta):
+    """(4 pi)^2 sum over the nearest aliases k_m of exp(-k_m^2 / 2 beta^2) / k_m^2 on the mesh of `points`."""
+    axes = []
+    for p, length in zip(points, lengths):
+        index = np.arange(p)
+        index = np.where(index > p // 2, index - p, index)
+        axes.append([(2 * math.pi * (index + m * p) / length) ** 2 for m in (-1, 0, 1)])
+    total = np.zeros(points)
+    for kx in axes[0]:
+        for ky in axes[1]:
+            for kz in axes[2]:
+                square = kx[:, None, None] + ky[None, :, None] + kz[None, None, :]
+                with np.errstate(divide="ignore"):
+                    term = np.exp(-square / (2 * beta * beta)) / square
+                total += np.where(square > 0, term, 0.0)
+    return (4 * math.pi) ** 2 * total
+
+
+def _splitting(strength, cutoff, truncation, wanted):
+    """The least beta whose real-space error is at most `wanted`, by bisection."""
+    low, high = 1e-3 / cutoff, 8.0 / cutoff
+    for _ in range(80):
+        middle = 0.5 * (low + high)
+        if real_space_error(strength, middle, cutoff, truncation) > wanted:
+            low = middle
+        else:
+            high = middle
+    return high
+
+
+def _wave_numbers(strength, beta, box, wanted):
+    """The least (3 ints) whose ellipsoid holds every k below the radius with error `wanted`."""
+    radius = 2.0 * math.pi / box.lengths.min()
+    step = 0.02 * beta
+    while strength * math.sqrt(8.0 * beta * math.sqrt(math.pi / 2.0) * math.erfc(radius / (math.sqrt(2.0) * beta))) > wanted:
+        radius += step
+    return tuple(int(math.ceil(radius * length / (2.0 * math.pi))) for length in box.lengths)
+
+
+def smooth_size(least):
+    """The smallest even number >= least whose prime factors are 2, 3, 5 and 7."""
+    n = max(4, int(math.ceil(least)))
+    n += n % 2
+    while True:
+        rest = n
+        for prime in (2, 3, 5, 7):
+            while rest % prime == 0:
+                rest //= prime
+        if rest == 1:
+            return n
+        n += 2
+
+
+def _mesh(strength, beta, box, particles, wanted, accuracy):
+    """(mesh, order) of the least cost whose error is at most `wanted`."""
+    ladder = _ladder(box)
+    best = None
+    for order in ORDERS:
+        low, high = 0, len(ladder)
+        while low < high:                                       # the error falls along the ladder
+            middle = (low + high) // 2
+            if mesh_error(strength, beta, ladder[middle], order, box) <= wanted:
+                high = middle
+            else:
+                low = middle + 1
+        if low < len(ladder):
+            cost = _cost(particles, ladder[low], order)
+            if best is None or cost < best[0]:
+                best = cost, ladder[low], order
+    if best is None:
+        raise InputError(f'coulomb accuracy {accuracy:g} is out of reach of "spme" at this cutoff; write coulomb = {{ method = "ewald", accuracy = {accuracy:g} }} '
+                         "for a small cell, or take a larger cutoff")
+    return best[1], best[2]
+
+
+def _ladder(box):
+    """Meshes with rising numbers of points, nearly equal spacing along the axes."""
+    meshes, n, longest = [], 4, float(box.lengths.max())
+    while longest / n > FINEST:
+        n = smooth_size(n + 1)
+        mesh = tuple(smooth_size(length * n / longest - 1e-9) for length in box.lengths)
+        if not meshes or mesh != meshes[-1]:
+            meshes.append(mesh)
+    return meshes
+
+
+def _cost(particles, mesh, order):
+    """Time of one mesh step in ns on one core, from the measured costs of spread, gather and transform; only the ratio counts."""
+    points = math.prod(mesh)
+    return particles * (25.0 + 1.1 * order * order) + points * (6.0 + 0.25 * math.log2(points))

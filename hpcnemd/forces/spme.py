@@ -1,0 +1,74 @@
+"""Smooth particle-mesh Ewald with analytic differentiation and the influence function of least force error.
+
+Forces are exact derivatives of the energy 1/2 sum of mesh charge times mesh potential, and the virial is its exact derivative with respect to strain.
+Sources: Essmann et al., J. Chem. Phys. 103, 8577 (1995); Ballenegger, Cerda, Holm, J. Chem. Theory Comput. 8, 936 (2012)."""
+import numpy as np
+
+from ..core.units import COULOMB
+from ..kernels import mesh as kernels
+from ..kernels.splines import axis_sums, spline_table
+from ..parallel.mesh import DistributedMesh, report_outside
+from ..parallel.reduce import ordered_sum
+from ..parallel.serial import SerialComm
+from .coulomb import MeshResult, self_energy
+
+
+class Spme:
+    """`settings`: a CoulombSettings; `box` in three dimensions; `kinds` a Species; `domain`: has `.comm`, `.lower`, `.upper` (or None: one rank, whole box).
+    `margin`: angstrom that owned particles may lie outside the domain (the skin is enough). Collective."""
+
+    def __init__(self, settings, box, kinds, domain=None, margin=1.0, remove_net_force=True):
+        self.settings, self.box, self.kinds = settings, box, kinds
+        self.margin, self.remove_net_force = float(margin), remove_net_force
+        self.comm = SerialComm() if domain is None else domain.comm
+        lower, upper = (np.zeros(3), box.lengths) if domain is None else (domain.lower, domain.upper)
+        self.mesh = DistributedMesh(self.comm, settings.mesh, settings.order, box.lengths, lower, upper, self.margin)
+        self.table, self.slope = spline_table(settings.order)
+        fft = self.mesh.fft
+        owned = (np.arange(fft.shape[0]), np.arange(fft.shape[1])[fft.y_range], np.arange(fft.modes))
+        self.sums = [axis_sums(points, settings.order, length, settings.beta, index)
+                     for points, length, index in zip(fft.shape, box.lengths, owned)]
+        self.influence = np.zeros(fft.spectrum_shape)
+        kernels.influence_function(*self.sums, self.influence)
+        if fft.ny and fft.y_range.start == 0:
+            self.influence[0, 0, 0] = 0.0                           # the surrounding medium conducts
+        # backward() divides by the number of points, the potential does not
+        self.influence *= COULOMB / box.volume * float(np.prod(fft.shape))
+        self.force = np.empty((0, 3))
+
+    def compute(self, state, observe=True):
+        """Collective. Adds the mesh forces to state.force[:n_owned]; returns a MeshResult. Raises PhysicsError where a particle left the brick."""
+        n, charge, mesh = state.n_owned, state.charge(), self.mesh
+        brick = mesh.brick
+        place = (brick.scale, brick.low, brick.period, brick.first, brick.last, self.settings.order)
+        mesh.clear()
+        outside = kernels.spread(state.position, charge, n, *place, self.table, brick.ny, brick.nz, brick.points)
+        report_outside(outside, self.margin)
+        spectrum = mesh.fft.forward(mesh.deposit())
+        energy, virial = self._observe(spectrum, charge) if observe else (None, None)
+        kernels.multiply(spectrum, self.influence)
+        mesh.collect(mesh.fft.backward(spectrum))
+        if len(self.force) < n:
+            self.force = np.empty((int(1.2 * n) + 16, 3))
+        force = self.force[:n]
+        kernels.gather(state.position, charge, n, *place, self.table, self.slope, brick.ny, brick.nz, brick.points, force)
+        return MeshResult(energy, virial, self._add(state, force))
+
+    def _observe(self, spectrum, charge):
+        """This rank's share of the energy and the virial, eV."""
+        total = np.empty(7)
+        fft = self.mesh.fft
+        kernels.energy_virial(spectrum, self.influence, *self.sums, self.settings.beta, fft.shape[2], total)
+        total *= 0.5 / float(np.prod(fft.shape))
+        virial = total[0] * np.eye(3) + np.array([[total[1], total[4], total[5]], [total[4], total[2], total[6]], [total[5], total[6], total[3]]])
+        return float(total[0]) + self_energy(self.settings.beta, charge), virial
+
+    def _add(self, state, force):
+        """Collective. Net mesh force over all ranks; it is taken off in proportion to mass, so that momentum is kept."""
+        mass = state.mass()
+        total = ordered_sum(self.comm, np.append(force.sum(0), mass.sum()))
+        net = total[:3].copy()
+        if self.remove_net_force:
+            force -= mass[:, None] * (net / total[3])
+        state.force[:state.n_owned] += force
+        return net

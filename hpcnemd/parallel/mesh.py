@@ -1,0 +1,176 @@
+"""The distributed mesh: bricks of each rank's space, x slabs of the mesh, y slabs of its spectrum.
+
+A rank spreads its particles onto a brick, a piece of the mesh around its domain. Whole planes of bricks go straight to the ranks that own
+those planes (one message per pair of ranks), which add them in rank order. A real transform over x slabs needs one Alltoallv each way.
+Any number of ranks works, also more than there are planes. One rank makes no MPI call."""
+import numpy as np
+
+from ..core.errors import PhysicsError
+from ..kernels import mesh as kernels
+
+TAG_DEPOSIT, TAG_COLLECT = 211, 212
+
+
+def cut(points, ranks):
+    """(ranks + 1,) edges of the planes that each rank owns; ranks beyond the planes own none."""
+    return np.array([points * r // ranks for r in range(ranks + 1)], dtype=np.int64)
+
+
+class SlabFFT:
+    """Real three-dimensional transform: rank r holds real [x0:x1, :, :] and spectrum [:, y0:y1, :nz // 2 + 1], both possibly empty."""
+
+    def __init__(self, shape, comm):
+        self.shape, self.comm = tuple(int(n) for n in shape), comm
+        nx, ny, nz = self.shape
+        self.modes = nz // 2 + 1
+        self.x_edges, self.y_edges = cut(nx, comm.size), cut(ny, comm.size)
+        rank = comm.rank
+        self.x_range, self.y_range = slice(*self.x_edges[rank:rank + 2]), slice(*self.y_edges[rank:rank + 2])
+        self.nx, self.ny = int(np.diff(self.x_edges)[rank]), int(np.diff(self.y_edges)[rank])
+        self.slab_shape, self.spectrum_shape = (self.nx, ny, nz), (nx, self.ny, self.modes)
+        if comm.size > 1:
+            self._by_x, self._by_y = np.empty(self.nx * ny * self.modes, complex), np.empty(nx * self.ny * self.modes, complex)
+            to_y = np.diff(self.y_edges) * self.nx * self.modes
+            to_x = np.diff(self.x_edges) * self.ny * self.modes
+            self._part_x, self._part_y = _parts(to_y), _parts(to_x)
+            self._blocks = [(int(s), int(s + c), int(a), int(b)) for s, c, a, b
+                            in zip(np.cumsum(to_y) - to_y, to_y, self.y_edges[:-1], self.y_edges[1:])]
+
+    def forward(self, slab):
+        """Collective. Spectrum (nx, own y, nz // 2 + 1) complex of a slab (own x, ny, nz)."""
+        import scipy.fft
+        if self.comm.size == 1:
+            return scipy.fft.rfftn(slab)
+        if self.nx:
+            part = scipy.fft.rfftn(slab, axes=(1, 2))
+            for start, stop, y0, y1 in self._blocks:
+                self._by_x[start:stop].reshape(self.nx, y1 - y0, self.modes)[...] = part[:, y0:y1]
+        self.comm.Alltoallv([self._by_x.view(float), self._part_x], [self._by_y.view(float), self._part_y])
+        spectrum = self._by_y.reshape(self.spectrum_shape)          # the blocks arrive in the order of x
+        return scipy.fft.fft(spectrum, axis=0) if self.ny else spectrum
+
+    def backward(self, spectrum):
+        """Collective. The inverse of `forward`, normalised; may overwrite `spectrum`."""
+        import scipy.fft
+        if self.comm.size == 1:
+            return scipy.fft.irfftn(spectrum, s=self.shape, overwrite_x=True)
+        if self.ny:
+            self._by_y.reshape(self.spectrum_shape)[...] = scipy.fft.ifft(spectrum, axis=0, overwrite_x=True)
+        self.comm.Alltoallv([self._by_y.view(float), self._part_y], [self._by_x.view(float), self._part_x])
+        if not self.nx:
+            return np.empty(self.slab_shape)
+        part = np.empty((self.nx, self.shape[1], self.modes), complex)
+        for start, stop, y0, y1 in self._blocks:
+            part[:, y0:y1] = self._by_x[start:stop].reshape(self.nx, y1 - y0, self.modes)
+        return scipy.fft.irfftn(part, s=self.shape[1:], axes=(1, 2), overwrite_x=True)
+
+
+def _parts(complex_counts):
+    counts = 2 * np.asarray(complex_counts, dtype=np.int64)         # the buffers travel as pairs of doubles
+    return counts, np.cumsum(counts) - counts
+
+
+class Brick:
+    """A rank's piece of the mesh: every point that a particle inside [lower - margin, upper + margin) (angstrom) touches.
+
+    An axis that the domain spans, margins included, is covered once from `lower`: positions are brought into that period. `first`, `last` (3,):
+    lowest and highest floor(u) of a particle; `low`, `period` (3,) mesh units, as kernels.mesh.spread wants them; `count` (3,) points used."""
+
+    def __init__(self, shape, order, lengths, lower, upper, margin):
+        shape = np.asarray(shape, dtype=np.int64)
+        self.scale = shape / lengths
+        self.period = shape.astype(float)
+        whole = upper - lower + 2 * margin >= lengths * (1 - 1e-12)
+        low = np.where(whole, lower, lower - margin) * self.scale
+        high = np.where(whole, low + self.period, (upper + margin) * self.scale)
+        self.low = low
+        self.first = np.floor(low).astype(np.int64)
+        self.last = np.floor(high).astype(np.int64)                 # a coordinate may round up to `high` itself
+        self.order = int(order)
+        self.corner = self.first - (order - 1)                      # mesh point of the brick's point 0
+        self.count = self.last - self.first + order
+        self.ny = int(self.count[1])
+        self.nz = int(-(-(self.last[2] - self.first[2] + 8) // 8) * 8)
+        self.points = np.zeros(int(self.count[0]) * self.ny * self.nz)
+
+
+class DistributedMesh:
+    """Bricks, slabs and their traffic over one communicator. `shape` (3,) mesh points, `order` of the splines, `lengths` (3,) angstrom,
+    `lower`, `upper` (3,) of this rank's domain, `margin` angstrom that particles may lie outside it. Collective."""
+
+    def __init__(self, comm, shape, order, lengths, lower, upper, margin):
+        self.comm, self.shape = comm, np.asarray(shape, dtype=np.int64)
+        self.fft = SlabFFT(shape, comm)
+        self.slab = np.zeros(self.fft.slab_shape)
+        self.brick = Brick(shape, order, np.asarray(lengths), np.asarray(lower), np.asarray(upper), margin)
+        own = np.concatenate((self.brick.corner, self.brick.count))
+        bricks = own[None, :] if comm.size == 1 else np.array(comm.allgather(own))
+        edges = self.fft.x_edges
+        self._sends = [self._piece(own, edges[r], edges[r + 1], r) for r in range(comm.size)]
+        self._receives = [self._piece(brick, edges[comm.rank], edges[comm.rank + 1], r) for r, brick in enumerate(bricks)]
+
+    def _piece(self, brick, x0, x1, rank):
+        """What a brick and the slab [x0, x1) share, or None: see `_Piece`."""
+        x = (brick[0] + np.arange(brick[3])) % self.shape[0]
+        planes = np.flatnonzero((x >= x0) & (x < x1))
+        if not len(planes):
+            return None
+        return _Piece(rank, planes, x[planes] - x0, int(brick[1] % self.shape[1]), int(brick[2] % self.shape[2]), int(brick[4]), int(brick[5]),
+                      np.empty(len(planes) * int(brick[4]) * int(brick[5])))
+
+    def clear(self):
+        """Zeroes the brick before charges are spread."""
+        self.brick.points[:] = 0.0
+
+    def deposit(self):
+        """Collective. The slab (own x, ny, nz) with all bricks added, in rank order."""
+        self._pack()
+        self._exchange(self._sends, self._receives, TAG_DEPOSIT)
+        self.slab[...] = 0.0
+        for piece in self._receives:
+            if piece is not None:
+                source = self._sends[piece.rank] if piece.rank == self.comm.rank else piece
+                kernels.add_planes(source.message, piece.slab_planes, piece.first_y, piece.first_z, piece.rows, piece.columns, self.slab)
+        return self.slab
+
+    def collect(self, slab):
+        """Collective. Fills the brick with the slabs' points."""
+        for piece in self._receives:
+            if piece is not None:
+                target = self._sends[piece.rank] if piece.rank == self.comm.rank else piece
+                kernels.take_planes(slab, piece.slab_planes, piece.first_y, piece.first_z, piece.rows, piece.columns, target.message)
+        self._exchange(self._receives, self._sends, TAG_COLLECT)
+        brick = self.brick
+        for piece in self._sends:
+            if piece is not None:
+                kernels.unpack_planes(piece.message, piece.brick_planes, brick.ny, brick.nz, piece.rows, piece.columns, brick.points)
+
+    def _pack(self):
+        brick = self.brick
+        for piece in self._sends:
+            if piece is not None:
+                kernels.pack_planes(brick.points, piece.brick_planes, brick.ny, brick.nz, piece.rows, piece.columns, piece.message)
+
+    def _exchange(self, out, into, tag):
+        if self.comm.size == 1:
+            return
+        requests = [self.comm.Irecv(p.message, source=p.rank, tag=tag) for p in into if p is not None and p.rank != self.comm.rank]
+        requests += [self.comm.Isend(p.message, dest=p.rank, tag=tag) for p in out if p is not None and p.rank != self.comm.rank]
+        for request in requests:
+            request.Wait()
+
+
+class _Piece:
+    """Planes that a brick and a slab share: `brick_planes`, `slab_planes` their rows in either; rows and columns from mesh point (first_y, first_z) on."""
+    __slots__ = ("rank", "brick_planes", "slab_planes", "first_y", "first_z", "rows", "columns", "message")
+
+    def __init__(self, *values):
+        for name, value in zip(self.__slots__, values):
+            setattr(self, name, value)
+
+
+def report_outside(outside, margin):
+    """Raises PhysicsError where particles lie outside the brick: they moved further than the margin since the last migrate."""
+    if outside:
+        raise PhysicsError(f"{outside} particles lie more than {margin:g} angstrom outside their domain, where the charge mesh has no points; "
+                           "the lists should have been rebuilt before: shorten the time step or raise the skin")
