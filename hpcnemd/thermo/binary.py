@@ -1,0 +1,333 @@
+"""Binary phase equilibrium: stability, spinodal, common tangent, lever rule, and the equilibrium at (T, x) with its certificate.
+
+x is the mole fraction of the second component, g the Gibbs energy per mole of atoms (J/mol). Inside, compositions are held as y = ln(x/(1-x)), so
+that both dilute ends keep their digits. The lower convex hull of all phases on a grid gives the topology, Newton's method the numbers, and the
+smallest distance of every phase to the common tangent is the certificate (a missed phase is added and the hull taken again)."""
+from dataclasses import dataclass
+
+import numpy as np
+
+from .errors import BeyondBinary, ImpossibleComposition, NegativeFraction, NoEquilibrium, TemperatureOutOfRange
+from .units import GAS_CONSTANT
+
+_Y = np.unique(np.concatenate([np.linspace(-36, 36, 97), np.log(np.linspace(0.01, 0.99, 99) / (1 - np.linspace(0.01, 0.99, 99)))]))
+
+
+@dataclass(frozen=True)
+class SolutionPhase:
+    """One mixing sublattice. `end_a`, `end_b`: T -> J/mol of atoms of the pure ends; `terms`: functions T -> L_m (Redlich-Kister, J/mol of atoms)."""
+    name: str
+    end_a: object
+    end_b: object
+    terms: tuple = ()
+    temperature_range: tuple = (0.0, np.inf)
+
+    def at(self, t, gas_constant=GAS_CONSTANT):
+        check_range(self, t)
+        return _Solution(self.name, float(self.end_a(t)), float(self.end_b(t)), np.array([float(f(t)) for f in self.terms]), gas_constant * t)
+
+
+@dataclass(frozen=True)
+class CompoundPhase:
+    """A line compound at composition `x`; `gibbs`: T -> J per mole of atoms."""
+    name: str
+    x: float
+    gibbs: object
+    temperature_range: tuple = (0.0, np.inf)
+
+    def at(self, t, gas_constant=GAS_CONSTANT):
+        check_range(self, t)
+        return _Compound(self.name, self.x, float(self.gibbs(t)))
+
+
+def check_range(phase, t):
+    low, high = phase.temperature_range
+    if not (t > 0 and low * (1 - 1e-12) <= t <= high * (1 + 1e-12)):
+        hint = f"; if {t:g} degrees Celsius is meant, write {t + 273.15:g} K" if 0 <= t < low else ""
+        raise TemperatureOutOfRange(f"{phase.name}: T = {t:g} K is outside its data, {low:g}-{high:g} K{hint}")
+
+
+class _Compound:
+    fixed = True
+
+    def __init__(self, name, x, value):
+        self.name, self.x, self.value = name, x, value
+
+    def driving(self, mu):
+        """Depth below the plane of mu (positive: it would form), and where."""
+        return (1 - self.x) * mu[0] + self.x * mu[1] - self.value, self.x
+
+
+class _Solution:
+    """A solution phase at one temperature; all functions of y, vectorised."""
+    fixed = False
+
+    def __init__(self, name, a, b, terms, rt):
+        self.name, self.a, self.b, self.rt = name, a, b, rt
+        self.poly = terms[::-1] if len(terms) else np.zeros(1)
+        self.slope = np.polyder(self.poly) if len(self.poly) > 1 else np.zeros(1)
+        self.curve = np.polyder(self.slope) if len(self.slope) > 1 else np.zeros(1)
+
+    def split(self, y):
+        """x and 1 - x, both to full relative precision"""
+        return 1 / (1 + np.exp(-y)), 1 / (1 + np.exp(y))
+
+    def g(self, y):
+        x, w = self.split(y)
+        return w * self.a + x * self.b + self.rt * (-x * np.log1p(np.exp(-y)) - w * np.log1p(np.exp(y))) + x * w * np.polyval(self.poly, w - x)
+
+    def mu(self, y):
+        """(mu_A, mu_B) J/mol"""
+        x, w = self.split(y)
+        d = w - x
+        p, q = np.polyval(self.poly, d), np.polyval(self.slope, d)
+        # G^ex = x w P(d): mu_A^ex = x^2 (P + 2 w P'), mu_B^ex = w^2 (P - 2 x P')
+        return (self.a - self.rt * np.log1p(np.exp(y)) + x * x * (p + 2 * w * q), self.b - self.rt * np.log1p(np.exp(-y)) + w * w * (p - 2 * x * q))
+
+    def stiffness(self, y):
+        """x (1-x) d2g/dx2, J/mol: positive where stable, R T in an ideal solution"""
+        x, w = self.split(y)
+        d = w - x
+        return self.rt + x * w * (-2 * np.polyval(self.poly, d) - 4 * d * np.polyval(self.slope, d) + 4 * x * w * np.polyval(self.curve, d))
+
+    def driving(self, mu):
+        """Greatest depth below the plane of mu over compositions (positive: it would form), and its x.
+
+        From every local maximum on the grid by Newton on mu_B - mu_A = const.
+        """
+        depth = self.split(_Y)[1] * mu[0] + self.split(_Y)[0] * mu[1] - self.g(_Y)
+        inner = np.flatnonzero((depth[1:-1] >= depth[:-2]) & (depth[1:-1] >= depth[2:])) + 1
+        best, place = -np.inf, 0.5
+        for k in set(inner) | {int(np.argmax(depth))}:
+            y = float(_Y[k])
+            for _ in range(40):
+                a, b = self.mu(y)
+                stiff = self.stiffness(y)
+                if stiff <= 0:
+                    break
+                step = ((b - a) - (mu[1] - mu[0])) / stiff
+                y = min(max(y - max(-0.5, min(0.5, step)), _Y[0] - 700), _Y[-1] + 700)
+                if abs(step) < 1e-14 * max(1, abs(y)):
+                    break
+            x, w = self.split(y)
+            found = w * mu[0] + x * mu[1] - float(self.g(y))
+            if found > best:
+                best, place = found, float(x)
+        return float(best), place
+
+
+@dataclass(frozen=True)
+class TieLine:
+    """Two phases in equilibrium: names, compositions x (2,), log-odds y (2,), mu (2,) J/mol, residual max |mu_alpha - mu_beta| J/mol."""
+    phases: tuple
+    x: tuple
+    y: tuple
+    mu: tuple
+    residual: float
+
+
+def spinodal(phase, t, gas_constant=GAS_CONSTANT):
+    """Compositions where d2g/dx2 = 0, ascending; empty where the phase is stable everywhere."""
+    return [float(phase_split(y)[0]) for y in _spinodal(phase.at(t, gas_constant))]
+
+
+def phase_split(y):
+    return 1 / (1 + np.exp(-y)), 1 / (1 + np.exp(y))
+
+
+def _spinodal(f):
+    from scipy.optimize import brentq, minimize_scalar
+    if f.fixed or not np.any(f.poly):
+        return []
+    s = f.stiffness(_Y)
+    grid = list(_Y)
+    # a shallow minimum between grid points: the window just below a critical temperature
+    for k in np.flatnonzero((s[1:-1] <= s[:-2]) & (s[1:-1] <= s[2:]) & (s[1:-1] > 0)) + 1:
+        least = minimize_scalar(f.stiffness, bounds=(_Y[k - 1], _Y[k + 1]), method="bounded", options={"xatol": 1e-9})
+        if least.fun < 0:
+            grid.append(float(least.x))
+    grid = np.sort(grid)
+    s = f.stiffness(grid)
+    change = np.flatnonzero(np.sign(s[:-1]) * np.sign(s[1:]) < 0)
+    return [brentq(f.stiffness, grid[k], grid[k + 1], xtol=1e-15, rtol=8.9e-16) for k in change]
+
+
+def _points(frozen):
+    """Grid points (x, g, phase index, y) of all phases, sorted by x; spinodal windows get points of their own."""
+    rows = []
+    for k, f in enumerate(frozen):
+        if f.fixed:
+            rows.append(np.array([[f.x, f.value, k, np.nan]]))
+            continue
+        y, roots = _Y, _spinodal(f)
+        for a, b in zip(roots[::2], roots[1::2]):
+            centre, half = 0.5 * (a + b), 0.5 * (b - a)
+            y = np.concatenate([y, centre + half * np.linspace(-6, 6, 61)])
+        y = np.unique(y)
+        rows.append(np.column_stack([phase_split(y)[0], f.g(y), np.full(len(y), k), y]))
+    rows = np.concatenate(rows)
+    return rows[np.lexsort((rows[:, 1], rows[:, 0]))]
+
+
+def _hull(points):
+    """Indices of the lower convex hull (Andrew's monotone chain), of points sorted by x then g."""
+    x, g = points[:, 0].tolist(), points[:, 1]
+    slope = (g[-1] - g[0]) / (x[-1] - x[0]) if x[-1] > x[0] else 0.0
+    g = (g - g[0] - slope * (points[:, 0] - x[0])).tolist()
+    chain = []
+    for k in range(len(x)):
+        if chain and x[k] == x[chain[-1]]:
+            continue
+        while len(chain) > 1:
+            i, j = chain[-2], chain[-1]
+            if (x[j] - x[i]) * (g[k] - g[i]) - (x[k] - x[i]) * (g[j] - g[i]) > 0:
+                break
+            chain.pop()
+        chain.append(k)
+    return chain
+
+
+def _tangent(f1, y1, f2, y2):
+    """Common tangent by damped Newton in (y1, y2); returns a TieLine or None."""
+    if f1.fixed and f2.fixed:
+        slope = (f2.value - f1.value) / (f2.x - f1.x)
+        a = f1.value - slope * f1.x
+        return TieLine((f1.name, f2.name), (f1.x, f2.x), (np.nan, np.nan), (a, a + slope), 0.0)
+    if f1.fixed or f2.fixed:
+        return _tangent_compound(f1, y1, f2, y2)
+    best = (np.inf, y1, y2)
+    for _ in range(120):
+        a1, b1 = f1.mu(y1)
+        a2, b2 = f2.mu(y2)
+        ra, rb = a1 - a2, b1 - b2
+        size = max(abs(ra), abs(rb))
+        if size < best[0]:
+            best = (size, y1, y2)
+        # d mu_A/dy = -x s, d mu_B/dy = (1-x) s, s = x (1-x) d2g/dx2
+        s1, s2 = f1.stiffness(y1), f2.stiffness(y2)
+        (x1, w1), (x2, w2) = phase_split(y1), phase_split(y2)
+        det = s1 * s2 * (x1 * w2 - w1 * x2)
+        if det == 0:
+            break
+        d1 = (ra * (-w2 * s2) - rb * x2 * s2) / det
+        d2 = (-x1 * s1 * rb - w1 * s1 * ra) / det
+        top = max(abs(d1), abs(d2))
+        damp = min(1.0, 0.5 * max(abs(y1 - y2), 1e-12) / top, 2.0 / top) if top > 0 else 1.0
+        y1, y2 = y1 - damp * d1, y2 - damp * d2
+        if top < 1e-15 * max(1.0, abs(y1), abs(y2)):
+            break
+    size, y1, y2 = best
+    if not np.isfinite(size) or y1 >= y2 or f1.stiffness(y1) < 0 or f2.stiffness(y2) < 0:
+        return None
+    mu1, mu2 = f1.mu(y1), f2.mu(y2)
+    return TieLine((f1.name, f2.name), (float(phase_split(y1)[0]), float(phase_split(y2)[0])), (float(y1), float(y2)),
+                   (float(0.5 * (mu1[0] + mu2[0])), float(0.5 * (mu1[1] + mu2[1]))), float(size))
+
+
+def _tangent_compound(f1, y1, f2, y2):
+    compound, solution = (f1, f2) if f1.fixed else (f2, f1)
+    y, xc, wc = (y2 if f1.fixed else y1), compound.x, 1 - compound.x
+    miss = np.inf
+    for _ in range(120):
+        a, b = solution.mu(y)
+        miss = wc * a + xc * b - compound.value
+        x, w = phase_split(y)
+        slope = solution.stiffness(y) * (xc * w - wc * x)
+        if slope == 0:
+            return None
+        step = miss / slope
+        y -= max(-1.0, min(1.0, step))
+        if abs(step) < 1e-15 * max(1.0, abs(y)):
+            break
+    a, b = solution.mu(y)
+    x = float(phase_split(y)[0])
+    if abs(miss) > 1e-6 or (x < xc) != (solution is f1):
+        return None
+    pair = ((xc, x), (np.nan, float(y))) if f1.fixed else ((x, xc), (float(y), np.nan))
+    return TieLine((f1.name, f2.name), pair[0], pair[1], (float(a), float(b)), float(abs(miss)))
+
+
+def tie_lines(phases, t, gas_constant=GAS_CONSTANT, tolerance=1e-9):
+    """All stable two-phase fields at T (K), by ascending x, each certified: no phase lies more than `tolerance` x R T below its tangent.
+
+    Raises NoEquilibrium when Newton or the certificate fails.
+    """
+    frozen = [p.at(t, gas_constant) for p in phases]
+    points = _points(frozen)
+    for _ in range(8):
+        chain = _hull(points)
+        lines, extra = [], []
+        for i, j in zip(chain, chain[1:]):
+            line = _line_between(frozen, points, i, j)
+            if line is None:
+                continue
+            for k, f in enumerate(frozen):
+                depth, x = f.driving(line.mu)
+                if depth > tolerance * gas_constant * t and min(abs(x - line.x[0]), abs(x - line.x[1])) > 1e-12:
+                    y = np.log(x / (1 - x)) if not f.fixed else np.nan
+                    extra.append([x, f.value if f.fixed else float(f.g(y)), k, y])
+            lines.append(line)
+        if not extra:
+            return lines
+        points = np.concatenate([points, np.array(extra)])
+        points = points[np.lexsort((points[:, 1], points[:, 0]))]
+    raise NoEquilibrium(f"binary equilibrium at T = {t:g} K: the certificate is not reached ({len(extra)} phases below a tangent); report the data")
+
+
+def _line_between(frozen, points, i, j):
+    """The tie line of two neighbouring hull points, or None where they are one phase."""
+    ki, kj = int(points[i, 2]), int(points[j, 2])
+    f1, f2 = frozen[ki], frozen[kj]
+    if ki == kj:
+        if f1.fixed:
+            return None
+        between = np.linspace(points[i, 3], points[j, 3], 9)[1:-1]
+        if np.all(f1.stiffness(between) > 0) or points[j, 3] - points[i, 3] == 0:
+            return None
+    elif points[i, 0] == points[j, 0]:
+        return None
+    line = _tangent(f1, points[i, 3], f2, points[j, 3])
+    if line is None:
+        # neighbours on a hull whose true curves cross inside one grid step at an end: both phases pure
+        if points[i, 0] < 1e-14 and points[j, 0] < 1e-14 or points[i, 0] > 1 - 1e-14:
+            return None
+        raise NoEquilibrium(f"common tangent of {f1.name} and {f2.name} near x = {points[i, 0]:.6g}, {points[j, 0]:.6g} was not found")
+    return line
+
+
+def lever(x_alpha, x_beta, x):
+    """Fractions (f_alpha, f_beta) of the two ends of a tie line. Raises NegativeFraction when x lies outside."""
+    if not min(x_alpha, x_beta) <= x <= max(x_alpha, x_beta) or x_alpha == x_beta:
+        raise NegativeFraction(f"x = {x:g} is outside the tie line {x_alpha:g} to {x_beta:g}: a phase fraction would be negative; the alloy is one phase there")
+    f = (x_beta - x) / (x_beta - x_alpha)
+    return f, 1.0 - f
+
+
+def equilibrium(phases, t, x, gas_constant=GAS_CONSTANT):
+    """{"phases": [(name, fraction, x)], "mu": (2,), "g", "residual", "driving": {name: J/mol}} at (T, x).
+
+    Raises ImpossibleComposition, TemperatureOutOfRange, NoEquilibrium. `driving`: depth of each phase below the plane (0: it takes part).
+    """
+    if not 0 < x < 1:
+        raise ImpossibleComposition(f"x = {x:g} is not the composition of a binary mixture; it must lie between 0 and 1, ends excluded")
+    if not phases:
+        raise BeyondBinary("no phase is given; name at least one")
+    for line in tie_lines(phases, t, gas_constant):
+        if line.x[0] <= x <= line.x[1]:
+            fractions = lever(*line.x, x)
+            found = [(n, f, xi) for n, f, xi in zip(line.phases, fractions, line.x)]
+            mu, residual = line.mu, line.residual
+            break
+    else:
+        frozen = [p.at(t, gas_constant) for p in phases]
+        y = np.log(x / (1 - x))
+        best = min((f for f in frozen if not f.fixed), key=lambda f: float(f.g(y)))
+        mu, residual = tuple(float(m) for m in best.mu(y)), 0.0
+        found = [(best.name, 1.0, x)]
+    driving = {p.name: p.at(t, gas_constant).driving(mu)[0] for p in phases}
+    return {"phases": found, "mu": mu, "g": (1 - x) * mu[0] + x * mu[1], "residual": residual, "driving": driving}
+
+
+def critical_temperature(interaction, gas_constant=GAS_CONSTANT):
+    """Top of the gap of a regular solution, L/(2R)."""
+    return interaction / (2 * gas_constant)
