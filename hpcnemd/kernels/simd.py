@@ -365,7 +365,8 @@ def permute8(typing, v, index):
 # ---- functions that make vectors of n lanes ------------------------------------------------------------------------------------
 @functools.cache
 def lanes(n):
-    """Namespace of `load`, `store`, `load_one`, `splat`, `iota_f64`, `iota_f32`, `iota_i32` for n lanes; arrays are one-dimensional and contiguous, indices in elements."""
+    """Namespace of `load`, `store`, `load_one`, `splat`, `iota_f64`, `iota_f32`, `iota_i32` for n lanes (bind them to global names before using
+    them in a kernel); arrays are one-dimensional and contiguous, indices in elements."""
     @intrinsic
     def load(typing, array, index):
         """array[index : index + n], at any alignment."""

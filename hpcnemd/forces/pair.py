@@ -1,0 +1,192 @@
+"""Pair forces of one rank: short-range forms and the real-space part of the Coulomb energy, over cluster lists of owned and ghost rows.
+
+The list is built for cutoff + skin and stays right while no particle has moved by more than skin / 2. Rows of the state are never moved: slots of the
+list point to them. Everything depends on the positions and on the order of rows only, so equal rows give equal bits."""
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from ..core.errors import InputError
+from ..core.units import COULOMB
+from ..kernels import neighbours, pair_slots
+from ..kernels.coefficients import ewald_polynomials, exp2_polynomial
+from ..kernels.neighbours_simd import builder
+from ..kernels.pair_kernels import pair_kernel
+from ..kernels.simd import choose_path
+from .pair_table import PairTable
+
+SHAPES = {"plain": (1, 1), "avx2": (1, 2), "avx512": (2, 2)}          # path -> (rows of j in a vector, vectors at once)
+FLOAT32 = 2.0**-23
+
+
+@dataclass(frozen=True)
+class RealSpace:
+    """The real-space Coulomb energy k_e q_i q_j erfc(beta r)/r, for r below `cutoff` (angstrom): kind "ewald" leaves it as the truncation says,
+    kind "dsf" shifts its force and energy to zero at the cutoff. beta in 1/angstrom."""
+    kind: str
+    beta: float
+    cutoff: float
+
+    def __post_init__(self):
+        if self.kind not in ("ewald", "dsf"):
+            raise InputError(f'real-space Coulomb kind "{self.kind}": "ewald" or "dsf" is possible')
+        if not (self.beta >= 0 and self.cutoff > 0):
+            raise InputError(f"real-space Coulomb: beta = {self.beta:g}, cutoff = {self.cutoff:g}; beta >= 0 and cutoff > 0 are needed")
+
+
+class PairResult(NamedTuple):
+    """This rank's share of the energies (eV) and of the virial W_ab = sum over pairs of r_a f_b (3, 3) eV."""
+    energy_short: float
+    energy_coulomb: float
+    virial: np.ndarray
+
+
+class PairForces:
+    """Pair forces of `kinds` (core.Species, names known to the force field) in one box.
+
+    cutoff and skin in angstrom; coulomb: a RealSpace with the same cutoff, or None; path: "auto", "plain", "avx2" or "avx512".
+    `minimum_distance` (s, s): distance below which a pair has fallen inside its repulsive wall. `path` tells which kernels run."""
+
+    def __init__(self, forcefield, kinds, box, cutoff, skin, truncation="shift_force", coulomb=None, path="auto"):
+        if not (cutoff > 0 and skin >= 0):
+            raise InputError(f"cutoff = {cutoff:g}, skin = {skin:g} angstrom: a positive cutoff and a skin of at least 0 are needed")
+        if coulomb is not None and abs(coulomb.cutoff - cutoff) > 1e-12 * cutoff:
+            raise InputError(f"the real-space Coulomb cutoff {coulomb.cutoff:g} and the pair cutoff {cutoff:g} angstrom differ; one cutoff serves both")
+        self.box, self.kinds, self.cutoff, self.skin, self.truncation, self.coulomb = box, kinds, float(cutoff), float(skin), truncation, coulomb
+        self.table = PairTable(forcefield, kinds, self.cutoff, truncation, coulomb)
+        self.minimum_distance = self.table.minimum_distance
+        try:
+            path = choose_path(path)
+        except ValueError as problem:
+            raise InputError(str(problem)) from None
+        self.path = path if self.table.vector_ready else "plain"
+        beta = coulomb.beta if coulomb else 0.0
+        force, energy = ewald_polynomials(beta, self.cutoff) if coulomb and self.path != "plain" else ((0.0,), (0.0,))
+        rows, unroll = SHAPES[self.path]
+        plan = self.table.plan(self.path, max(len(force) - 1, 1) if coulomb else 0, rows, unroll)
+        self._kernels = {observe: pair_kernel(plan(observe)) for observe in (False, True)}
+        self._multiple, self._build_list = plan(False).multiple, builder(self.path)
+        self._numbers = (self.cutoff**2, 2 / self.cutoff**2, beta, *self.table.switch_numbers, force, energy, exp2_polynomial(), self.table.pieces)
+        self._parameter_table = self.table.parameters(plan(False))
+        lane, row = np.arange(4), np.arange(4)
+        self._earlier = np.ascontiguousarray((lane[None, :] < row[:, None]).astype(np.float64).ravel())     # inside a cluster: i before j
+        self._observed = np.zeros(8)
+        self._slots = self._owned_slots = self._clusters = 0
+        self._reserve(64)
+        self._neighbour = np.zeros(4096, np.int32)
+        self.reference = np.zeros((0, 3))
+
+    @property
+    def list_radius(self):
+        """cutoff + skin, angstrom: the width of the halo."""
+        return self.cutoff + self.skin
+
+    def displacement(self, state):
+        """Largest distance (angstrom) that an owned particle has moved since `build`; the list is safe while it is below skin / 2."""
+        return pair_slots.largest_move(state.position, self.reference, state.n_owned)
+
+    def _reserve(self, slots):
+        """Buffers for at least that many slots, with room for whole vectors and the dummy behind the last."""
+        room = int(slots * 1.15) + 64
+        kinds = len(self.kinds.names)
+        self._room = room
+        self._slot_row = np.full(room, -1, np.int32)
+        self._near = [np.full(room, 1e18, np.float32) for _ in range(3)]
+        self._species = np.zeros(room, np.int32)
+        self._xyz = [np.zeros(room) for _ in range(3)]
+        self._rows, self._force = np.zeros(4 * room), np.zeros(4 * room)
+        self._f = [np.zeros(room) for _ in range(3)]
+        self._found = np.zeros((kinds, room), np.int32)
+        self._pointer = np.zeros(room // 4 * kinds + 1, np.int64)
+        self._parameters = np.zeros(room * kinds * self._parameter_table.shape[2])
+
+    def build(self, state):
+        """Lists from the owned and ghost rows of `state`, which become the reference of `displacement`."""
+        n, ghosts = state.n_owned, state.n_ghost
+        position = state.position
+        if len(self.reference) != n:
+            self.reference = np.empty((n, 3))
+        self.reference[:] = position[:n]
+        if n == 0:
+            self._slots = self._owned_slots = self._clusters = 0
+            return
+        lowest, highest = position[:n].min(axis=0), position[:n].max(axis=0)
+        if not np.all(np.isfinite([lowest, highest])):
+            raise ValueError("positions that are not finite cannot be listed")
+        width = column_width(highest - lowest, n, self.list_radius)
+        owned = ColumnGrid(lowest, highest, width, self.list_radius)
+        ghost = ColumnGrid(position[n:n + ghosts].min(axis=0), position[n:n + ghosts].max(axis=0), width, self.list_radius) if ghosts else owned
+        self._reserve_slots(n + 3 * owned.columns + ghosts + 17)
+        self._owned_slots = owned.sort(position, 0, n, 4, self._slot_row)
+        self._slots = self._owned_slots + (ghost.sort(position, n, ghosts, 1, self._slot_row[self._owned_slots:]) if ghosts else 0)
+        self._clusters = self._owned_slots // 4
+        centre = 0.5 * (lowest + highest)
+        neighbours.fill_slots(position, state.species, self._slot_row, self._slots, centre, *self._near, self._species)
+        owned.bin(self._near[2], self._slot_row, 0, centre)
+        if ghosts:
+            ghost.bin(self._near[2], self._slot_row, self._owned_slots, centre)
+        reach = float(np.max(np.abs([lowest - centre, highest - centre]))) + self.list_radius
+        self._list(owned, ghost, ghosts, 8 * FLOAT32 * reach)
+        pair_slots.spread_parameters(self._species, self._clusters, self._parameter_table, self._parameters)
+
+    def _reserve_slots(self, slots):
+        if slots > self._room:
+            self._reserve(slots)
+
+    def _list(self, owned, ghost, ghosts, margin):
+        """The cluster list, in a buffer that grows until it is long enough."""
+        kinds = len(self.kinds.names)
+        ranges = np.empty((max(owned.columns, ghost.columns), 2), np.int32)
+        while True:
+            used = self._build_list(*self._near, self._species, self._slot_row, self._clusters, kinds, self.list_radius, margin, owned.geometry, owned.shape, owned.bin_start,
+                                    ghost.geometry, ghost.shape, ghost.bin_start, ghosts, self._multiple, self._slots, self._found, ranges, self._pointer, self._neighbour)
+            if used >= 0:
+                self.list_length = used
+                return
+            self._neighbour = np.zeros(2 * len(self._neighbour), np.int32)
+
+    def compute(self, state, observe):
+        """Adds the pair forces (eV/angstrom) to rows [0, n_all) of state.force, ghosts included; returns a PairResult if `observe`, else None."""
+        if self._clusters:
+            pair_slots.gather_positions(state.position, self._slot_row, self._owned_slots, self._slots, *self._xyz, self._rows, self._force)
+            self._kernels[bool(observe)](*self._xyz, self._rows, self._species, self._clusters, len(self.kinds.names), self._pointer, self._neighbour, self._parameters,
+                                         self._earlier, *self._numbers, self._force, *self._f, self._observed)
+            pair_slots.scatter_forces(state.force, self._slot_row, self._owned_slots, self._slots, self._force, *self._f)
+        if not observe:
+            return None
+        short, far, xx, yy, zz, xy, xz, yz = self._observed if self._clusters else np.zeros(8)
+        return PairResult(float(short), float(far), np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]]))
+
+
+def column_width(extent, count, radius):
+    """Width (angstrom) of columns that hold clusters of about cubic shape: 4 particles a cube at the density of the owned particles."""
+    wide = extent[extent > 1e-9 * radius]
+    if len(wide) == 0:
+        return radius / 3
+    return float(np.clip((4 * np.prod(wide) / count)**(1 / len(wide)), radius / 16, radius))
+
+
+class ColumnGrid:
+    """Columns along z over the bounding box of some rows; `geometry` (6,) and `shape` (3,) as the list kernels take them."""
+
+    def __init__(self, lowest, highest, width, radius):
+        self.lowest = lowest
+        extent = highest - lowest
+        self.nx, self.ny = (max(1, int(round(extent[axis] / width))) for axis in (0, 1))
+        self.width_x, self.width_y = (max(extent[axis] / number, 1e-6 * radius) * (1 + 1e-9) for axis, number in ((0, self.nx), (1, self.ny)))
+        self.height = max(radius / 6, extent[2] / 4096)
+        self.bins = int(extent[2] / self.height) + 1
+        self.columns = self.nx * self.ny
+        self.start = np.zeros(self.columns + 1, np.int32)
+        self.bin_start = np.zeros(self.columns * (self.bins + 1), np.int32)
+        self.shape = np.array([self.nx, self.ny, self.bins], np.int64)
+        self.geometry = np.zeros(6)
+
+    def sort(self, position, first, count, fill, slot_row):
+        return neighbours.sort_columns(position, first, count, self.lowest[0], self.lowest[1], self.width_x, self.width_y, self.nx, self.ny, fill, slot_row, self.start)
+
+    def bin(self, z, slot_row, first_slot, centre):
+        """Height bins, in coordinates relative to `centre`."""
+        self.geometry[:] = *(self.lowest - centre), self.width_x, self.width_y, self.height
+        neighbours.bin_heights(z, slot_row, self.start, first_slot, self.columns, self.geometry[2], self.height, self.bins, self.bin_start)

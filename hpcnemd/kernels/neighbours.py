@@ -1,0 +1,196 @@
+"""Cluster pair lists: clusters of 4 particles i against single particles j, grouped by the species of j.
+
+Particles stand in slots: owned ones in columns along z, each column sorted by z and filled up to a multiple of 4 (so that 4 neighbours in space make
+a cluster), then the ghosts in columns of their own, without filling. A pair enters the list when the j lies within the list radius of any of the four.
+Half lists: j after its cluster among the owned, and every ghost (ghosts come as a half shell). Pairs inside a cluster are not in the list.
+Distances are taken in float32 with a margin above their rounding: the list may hold a pair too many, never one too few."""
+import math
+
+import numpy as np
+from numba import njit
+
+WIDTH = 4
+
+
+@njit(cache=True, error_model="numpy")
+def sort_columns(position, first, count, origin_x, origin_y, width_x, width_y, nx, ny, fill, slot_row, start):
+    """Rows [first, first + count) of position (n, 3) into nx * ny columns, by z in each (ties keep their order); columns end at multiples of `fill`.
+    Writes slot_row (row of each slot, -1 in empty ones) and start (nx * ny + 1,); returns the number of slots."""
+    columns = nx * ny
+    number = np.zeros(columns, np.int32)
+    column = np.empty(count, np.int32)
+    for i in range(count):
+        a = min(max(int((position[first + i, 0] - origin_x) / width_x), 0), nx - 1)
+        b = min(max(int((position[first + i, 1] - origin_y) / width_y), 0), ny - 1)
+        column[i] = a * ny + b
+        number[column[i]] += 1
+    slots = 0
+    cursor = np.empty(columns, np.int32)
+    for c in range(columns):
+        start[c] = slots
+        cursor[c] = slots
+        slots += (number[c] + fill - 1) // fill * fill
+    start[columns] = slots
+    for s in range(slots):
+        slot_row[s] = -1
+    for i in range(count):
+        slot_row[cursor[column[i]]] = first + i
+        cursor[column[i]] += 1
+    for c in range(columns):
+        _sort_by_height(position, slot_row, start[c], number[c])
+    return slots
+
+
+@njit(cache=True, error_model="numpy")
+def _sort_by_height(position, slot_row, begin, count):
+    """slot_row[begin : begin + count] by position z: insertion for short columns, else numpy's stable sort."""
+    if count > 64:
+        rows = slot_row[begin:begin + count].copy()
+        height = np.empty(count)
+        for k in range(count):
+            height[k] = position[rows[k], 2]
+        order = np.argsort(height, kind="mergesort")
+        for k in range(count):
+            slot_row[begin + k] = rows[order[k]]
+        return
+    for k in range(1, count):
+        row = slot_row[begin + k]
+        z = position[row, 2]
+        v = k - 1
+        while v >= 0 and position[slot_row[begin + v], 2] > z:
+            slot_row[begin + v + 1] = slot_row[begin + v]
+            v -= 1
+        slot_row[begin + v + 1] = row
+
+
+@njit(cache=True, error_model="numpy")
+def fill_slots(position, species, slot_row, slots, centre, x, y, z, slot_species):
+    """float32 coordinates relative to `centre`, and species, of the slots [0, slots); empty slots get 1e18 and species 0."""
+    for s in range(slots):
+        row = slot_row[s]
+        if row >= 0:
+            x[s] = position[row, 0] - centre[0]
+            y[s] = position[row, 1] - centre[1]
+            z[s] = position[row, 2] - centre[2]
+            slot_species[s] = species[row]
+        else:
+            x[s], y[s], z[s], slot_species[s] = 1e18, 1e18, 1e18, 0
+
+
+@njit(cache=True, error_model="numpy")
+def bin_heights(z, slot_row, start, first, columns, lowest, height, bins, bin_start):
+    """bin_start[c * (bins + 1) + b]: first slot of column c whose z is in bin b or above; the last one is the end of the column's particles.
+    Slots of the column are first + start[c] ... in z and slot_row."""
+    for c in range(columns):
+        begin, end = first + start[c], first + start[c + 1]
+        while end > begin and slot_row[end - 1] < 0:
+            end -= 1
+        at = c * (bins + 1)
+        b = 0
+        for s in range(begin, end):
+            own = min(max(int((z[s] - lowest) / height), 0), bins - 1)
+            while b <= own:
+                bin_start[at + b] = s
+                b += 1
+        while b <= bins:
+            bin_start[at + b] = end
+            b += 1
+
+
+@njit(cache=True, error_model="numpy")
+def cluster_bounds(x, y, z, slot_row, c, bounds):
+    """Lowest and highest x, y, z of the particles of cluster c into bounds (6,); returns their number (1 to 4)."""
+    b = WIDTH * c
+    count = WIDTH
+    while count > 1 and slot_row[b + count - 1] < 0:
+        count -= 1
+    bounds[0] = bounds[1] = x[b]
+    bounds[2] = bounds[3] = y[b]
+    bounds[4] = bounds[5] = z[b]
+    for s in range(b + 1, b + count):
+        bounds[0], bounds[1] = min(bounds[0], x[s]), max(bounds[1], x[s])
+        bounds[2], bounds[3] = min(bounds[2], y[s]), max(bounds[3], y[s])
+        bounds[4], bounds[5] = min(bounds[4], z[s]), max(bounds[5], z[s])
+    return count
+
+
+@njit(cache=True, error_model="numpy")
+def slot_ranges(bounds, radius, geometry, shape, bin_start, lowest_slot, ranges):
+    """Ranges of slots that may lie within `radius` of the bounds, into ranges (m, 2); returns their number. geometry: origin x, y, z, widths x, y and
+    bin height; shape: columns in x, in y, bins; slots below lowest_slot are left out."""
+    nx, ny, bins = shape[0], shape[1], shape[2]
+    a0 = min(max(int(math.floor((bounds[0] - radius - geometry[0]) / geometry[3])), 0), nx - 1)
+    a1 = min(max(int(math.floor((bounds[1] + radius - geometry[0]) / geometry[3])), 0), nx - 1)
+    b0 = min(max(int(math.floor((bounds[2] - radius - geometry[1]) / geometry[4])), 0), ny - 1)
+    b1 = min(max(int(math.floor((bounds[3] + radius - geometry[1]) / geometry[4])), 0), ny - 1)
+    count = 0
+    for a in range(a0, a1 + 1):
+        left = geometry[0] + a * geometry[3]
+        dx = max(0.0, max(left - bounds[1], bounds[0] - left - geometry[3]))
+        for b in range(b0, b1 + 1):
+            front = geometry[1] + b * geometry[4]
+            dy = max(0.0, max(front - bounds[3], bounds[2] - front - geometry[4]))
+            room = radius * radius - dx * dx - dy * dy
+            if room <= 0.0:
+                continue
+            reach = math.sqrt(room)
+            low = min(max(int((bounds[4] - reach - geometry[2]) / geometry[5]), 0), bins - 1)
+            high = min(max(int((bounds[5] + reach - geometry[2]) / geometry[5]), 0), bins - 1)
+            at = (a * ny + b) * (bins + 1)
+            begin, end = max(bin_start[at + low], lowest_slot), bin_start[at + high + 1]
+            if begin < end:
+                ranges[count, 0], ranges[count, 1] = begin, end
+                count += 1
+    return count
+
+
+@njit(cache=True, error_model="numpy")
+def append_groups(c, kinds, found, number, multiple, dummy, pointer, neighbour, used):
+    """The j found for cluster c, species by species, behind neighbour[:used], each group filled up with `dummy`; returns the new length or -1 when full."""
+    need = used
+    for t in range(kinds):
+        need += (number[t] + multiple - 1) // multiple * multiple
+    if need > neighbour.size:
+        return -1
+    for t in range(kinds):
+        for k in range(number[t]):
+            neighbour[used + k] = found[t, k]
+        used += number[t]
+        while used % multiple:
+            neighbour[used] = dummy
+            used += 1
+        pointer[c * kinds + t + 1] = used
+    return used
+
+
+@njit(cache=True, error_model="numpy")
+def build_plain(x, y, z, slot_species, slot_row, clusters, kinds, radius, margin, owned_geometry, owned_shape, owned_bins, ghost_geometry, ghost_shape, ghost_bins,
+                ghosts, multiple, dummy, found, ranges, pointer, neighbour):
+    """The list of all clusters into pointer (clusters * kinds + 1,) and neighbour; returns its length, or -1 when neighbour is too short.
+    radius: list radius; margin: bound of the rounding of float32 distances. found (kinds, slots + 16) and ranges (m, 2) are work space."""
+    square = np.float32((radius + margin)**2)
+    bounds = np.empty(6)
+    number = np.zeros(kinds, np.int64)
+    pointer[0] = 0
+    used = 0
+    for c in range(clusters):
+        count = cluster_bounds(x, y, z, slot_row, c, bounds)
+        number[:] = 0
+        for part in range(2 if ghosts else 1):
+            if part == 0:
+                n = slot_ranges(bounds, radius + margin, owned_geometry, owned_shape, owned_bins, WIDTH * (c + 1), ranges)
+            else:
+                n = slot_ranges(bounds, radius + margin, ghost_geometry, ghost_shape, ghost_bins, 0, ranges)
+            for k in range(n):
+                for j in range(ranges[k, 0], ranges[k, 1]):
+                    for i in range(WIDTH * c, WIDTH * c + count):
+                        dx, dy, dz = x[i] - x[j], y[i] - y[j], z[i] - z[j]
+                        if dx * dx + dy * dy + dz * dz < square:
+                            t = slot_species[j]
+                            found[t, number[t]] = j
+                            number[t] += 1
+                            break
+        used = append_groups(c, kinds, found, number, multiple, dummy, pointer, neighbour, used)
+        if used < 0:
+            return -1
+    return used

@@ -1,0 +1,65 @@
+"""Pair kernels from their plans. numba caches machine code only for functions in real files, so each kernel's source becomes a file of its own,
+named after its contents, in a folder for caches; a second process finds the file and the machine code beside it. Nothing is ever rewritten: other
+sources have other names, and a file appears whole (written aside, then renamed). Each file holds one kernel with one signature, so ranks that meet
+the same plan at once write the same thing. The folder: NUMBA_CACHE_DIR where set, or the user's cache folder, or a temporary one."""
+import functools
+import hashlib
+import importlib.util
+import os
+import tempfile
+from pathlib import Path
+
+import numba
+from numba import config
+
+from . import coefficients, pair_source, simd, simd_rows
+
+
+@functools.cache
+def folder():
+    """The folder of generated sources, made on the first call."""
+    tried = [Path(config.CACHE_DIR)] if config.CACHE_DIR else []
+    home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    tried += [Path(home), Path(tempfile.gettempdir()) / f"hpcnemd-cache-{os.getuid()}"]
+    for base in tried:
+        place = base / "hpcnemd-kernels"
+        try:
+            place.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=place):
+                return place
+        except OSError:
+            continue
+    raise OSError(f"no folder for compiled kernels can be written ({', '.join(map(str, tried))}); set NUMBA_CACHE_DIR to one that can")
+
+
+@functools.cache
+def _base_digest():
+    """Digest of what generated sources import: new intrinsics must not meet old machine code."""
+    text = "".join(Path(module.__file__).read_text(encoding="utf-8") for module in (simd, simd_rows, coefficients, pair_source))
+    return hashlib.sha256((text + numba.__version__).encode()).hexdigest()
+
+
+@functools.cache
+def pair_kernel(plan):
+    """The compiled kernel of a KernelPlan (compiled on the first call ever, then read from the cache)."""
+    text = pair_source.source(plan)
+    name = "pair_" + hashlib.sha256((text + _base_digest()).encode()).hexdigest()[:20]
+    path = folder() / f"{name}.py"
+    if not path.exists():
+        handle, temporary = tempfile.mkstemp(dir=folder(), suffix=".tmp")
+        with os.fdopen(handle, "w", encoding="utf-8") as out:
+            out.write(text)
+        os.chmod(temporary, 0o644)
+        try:
+            os.link(temporary, path)                # unlike a rename this leaves the file of a quicker process alone: its time stamp is in the cache's index
+        except FileExistsError:
+            pass
+        except OSError:                             # a file system without links
+            os.replace(temporary, path)
+            temporary = None
+        if temporary:
+            os.unlink(temporary)
+    spec = importlib.util.spec_from_file_location(f"hpcnemd_generated_{name}", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.kernel

@@ -1,0 +1,65 @@
+"""Between rows of the state and slots of the cluster lists: positions in, forces out, parameters of the pairs beside the clusters."""
+from numba import njit
+
+FAR = 1.0e6         # where empty slots stand: beyond every cutoff from all particles, from each other, and from the dummy at -FAR
+
+
+@njit(cache=True, error_model="numpy")
+def gather_positions(position, slot_row, owned_slots, slots, x, y, z, rows, force):
+    """Coordinates of the owned slots into x, y, z and of all slots into rows (flat, 4 a slot); forces (flat, 4 a slot) become zero.
+    Slot `slots` is the dummy that fills lists up."""
+    for s in range(slots):
+        row = slot_row[s]
+        if row >= 0:
+            a, b, c = position[row, 0], position[row, 1], position[row, 2]
+        else:
+            a, b, c = FAR * (2.0 + s % 4), FAR, FAR
+        rows[4 * s], rows[4 * s + 1], rows[4 * s + 2] = a, b, c
+        if s < owned_slots:
+            x[s], y[s], z[s] = a, b, c
+    rows[4 * slots], rows[4 * slots + 1], rows[4 * slots + 2] = -FAR, -FAR, -FAR
+    for k in range(4 * slots + 4):
+        force[k] = 0.0
+
+
+@njit(cache=True, error_model="numpy")
+def scatter_forces(force_rows, slot_row, owned_slots, slots, force, fx, fy, fz):
+    """force_rows (n, 3) += forces of the slots: what they got as j (force) and, for owned ones, as i (fx, fy, fz)."""
+    for s in range(slots):
+        row = slot_row[s]
+        if row < 0:
+            continue
+        if s < owned_slots:
+            force_rows[row, 0] += force[4 * s] + fx[s]
+            force_rows[row, 1] += force[4 * s + 1] + fy[s]
+            force_rows[row, 2] += force[4 * s + 2] + fz[s]
+        else:
+            force_rows[row, 0] += force[4 * s]
+            force_rows[row, 1] += force[4 * s + 1]
+            force_rows[row, 2] += force[4 * s + 2]
+
+
+@njit(cache=True, error_model="numpy")
+def spread_parameters(slot_species, clusters, table, parameters):
+    """parameters[((c * kinds + t) * p + k) * 4 + l] = table[species of lane l of cluster c, t, k] for table (kinds, kinds, p)."""
+    kinds, number = table.shape[1], table.shape[2]
+    for c in range(clusters):
+        for t in range(kinds):
+            at = (c * kinds + t) * number * 4
+            for lane in range(4):
+                own = slot_species[4 * c + lane]
+                for k in range(number):
+                    parameters[at + 4 * k + lane] = table[own, t, k]
+
+
+@njit(cache=True, error_model="numpy")
+def largest_move(position, reference, count):
+    """Largest distance between rows [0, count) of position and reference (n, 3); NaN where a position is NaN."""
+    largest = 0.0
+    for i in range(count):
+        d2 = (position[i, 0] - reference[i, 0])**2 + (position[i, 1] - reference[i, 1])**2 + (position[i, 2] - reference[i, 2])**2
+        if not d2 <= largest:       # also taken for NaN
+            largest = d2
+            if d2 != d2:
+                return d2
+    return largest**0.5
