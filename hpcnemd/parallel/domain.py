@@ -8,9 +8,9 @@ import numpy as np
 from ..core.errors import InputError
 from .bricks import coordinate_of, rank_at, routes_of, uniform_cuts
 from .exchange import HaloPlan, fold, halo, refresh
-from .migration import check_halo, gather_sorted, migrate, scatter
+from .migration import check_halo, gather_sorted, migrate, report_runaways, scatter
 
-__all__ = ["Domain", "check_halo", "fold", "gather_sorted", "halo", "migrate", "refresh", "scatter"]
+__all__ = ["Domain", "check_halo", "fold", "gather_sorted", "halo", "migrate", "refresh", "report_runaways", "scatter"]
 
 
 class Domain:

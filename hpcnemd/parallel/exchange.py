@@ -6,6 +6,7 @@ lattice offset and source row; forces are added in the order own images, then ne
 import numpy as np
 
 from ..kernels.packing import add_rows, pack_ghosts, pack_positions, select_rows, unpack_ghosts
+from .migration import count_particles
 
 HALO_TAG, REFRESH_TAG, FOLD_TAG = 11, 12, 13
 
@@ -52,6 +53,8 @@ def halo(domain, state):
     owned and a ghost row.
     """
     plan = domain.plan
+    if domain.expected is None:             # rows that came from a checkpoint, not from scatter or migrate
+        count_particles(domain, state)
     n, width2 = state.n_owned, domain.halo_width ** 2
     state.n_ghost = 0
     needed = select_rows(state.position, n, plan.shift, plan.lower, plan.upper, width2, plan.start, plan.index)

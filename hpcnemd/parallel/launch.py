@@ -1,7 +1,7 @@
 """The start and the end of a parallel run: the only place that knows COMM_WORLD.
 
 MPI starts when `world()` is called, not when a module is imported. However a rank ends, the whole run ends within seconds, with the reason
-on the screen: an exception aborts (`install_abort_hook`), an error that all ranks share leaves quietly with its exit code (`run_to_end`).
+on the screen: an exception aborts (`install_abort_hook`), an error that all ranks share leaves quietly with its exit code (`run_to_end`, which a console script calls).
 """
 import os
 import signal
@@ -51,8 +51,11 @@ def world():
     return comm
 
 
-def install_abort_hook(comm):
-    """From here on an uncaught exception on any rank prints its traceback with the rank and ends the run on all ranks, within seconds."""
+def install_abort_hook(comm=None):
+    """From here on an uncaught exception on any rank prints its traceback with the rank and ends the run on all ranks, within seconds.
+
+    `comm`: the world, by default that of `world()`."""
+    comm = world() if comm is None else comm
     if comm.size == 1:
         return
 
@@ -82,30 +85,42 @@ def finish(code=0):
     sys.exit(code)
 
 
-def run_to_end(comm, work):
-    """Collective over the world. Calls `work(comm)`, then ends the process; never returns.
+def run_to_end(work, comm=None):
+    """Collective over the world. Starts MPI, calls `work(comm)`, ends the process; never returns. For the console script.
 
-    The exit code is what `work` returns (None: 0), or that of the HpcnemdError that it raised. Where all ranks raise one, rank 0 prints
-    each message once and the run ends quietly; where a rank raises alone, it waits `GRACE` seconds, prints and aborts the others.
+    The exit code is what `work` returns (None: 0), that of the HpcnemdError that it raised, or that of its sys.exit. Where all ranks end, rank 0
+    prints each message once and the run ends quietly; a rank that fails alone waits `GRACE` seconds, prints its message and aborts the others.
+    Any other exception aborts at once with its traceback.
     """
+    try:
+        comm = world() if comm is None else comm
+    except InputError as error:             # each process believes that it is alone
+        print(error, file=sys.stderr)
+        finish(error.exit_code)
     install_abort_hook(comm)
     quiet = comm.Dup()                      # its messages cannot meet those of the code that broke off
-    message = ""
-    try:
-        code = work(comm) or 0
-    except HpcnemdError as error:
-        code, message = error.exit_code, str(error)
+    code, message = _outcome(work, comm)
     if comm.size > 1:
         _wait_for_all(comm, quiet, code, message)
         code = int(vote_max(quiet, code))
-        messages = quiet.gather(message)
-    else:
-        messages = [message]
+    messages = quiet.gather(message)
     if comm.rank == 0:
         for text in dict.fromkeys(text for text in messages if text):
             print(text, file=sys.stderr)
     quiet.Free()
     finish(code)
+
+
+def _outcome(work, comm):
+    """(exit code, message) of work(comm)."""
+    try:
+        return int(work(comm) or 0), ""
+    except HpcnemdError as error:
+        return error.exit_code, str(error)
+    except SystemExit as end:               # argparse, or a library: no excepthook sees it
+        if end.code is None or isinstance(end.code, int):
+            return end.code or 0, ""
+        return 1, str(end.code)
 
 
 def _wait_for_all(comm, quiet, code, message):

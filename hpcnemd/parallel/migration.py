@@ -38,7 +38,7 @@ def migrate(domain, state, step=0):
             find_owners(state.position, n, *domain.cuts, owner)
         _move(domain, state, owner, problem)
     _sort(domain, state)
-    _count(domain, state, step)
+    count_particles(domain, state, step)
 
 
 def _broken_rows(domain, state, step):
@@ -123,8 +123,8 @@ def _sort(domain, state):
     state.force[:n] = 0.0
 
 
-def _count(domain, state, step):
-    """Collective. Raises PhysicsError unless the particles are those of the last time."""
+def count_particles(domain, state, step=0):
+    """Collective. Raises PhysicsError on all ranks unless the particles are those of the last time (of which domain.expected tells)."""
     ids = state.id[:state.n_owned]
     total = np.array((len(ids), ids.sum(), (ids * ids).sum()), np.int64)         # int64 wraps around: still a checksum
     total = tuple(int(one) for one in ordered_sum(domain.comm, total))
@@ -149,46 +149,60 @@ def check_halo(domain, state, reference_position, skin, step=0):
     `step` and the ids, where a position is not finite or went further than the halo is wide.
     """
     moved2 = vote_max(domain.comm, largest_displacement2(state.position, reference_position, state.n_owned))
-    if not moved2 < max(domain.halo_width, skin) ** 2:
-        agree_on_errors(domain.comm, _runaway(domain, state, reference_position, skin, step))
+    limit = max(domain.halo_width, skin)
+    if not moved2 < limit * limit:
+        report_runaways(domain, state, reference_position, limit, step)
     return 4.0 * moved2 < skin * skin
 
 
-def _runaway(domain, state, reference, skin, step):
-    n, limit = state.n_owned, max(domain.halo_width, skin)
+def report_runaways(domain, state, reference_position, limit, step):
+    """Collective over domain.comm. Raises PhysicsError on all ranks, naming `step` and the ids, where owned particles are not finite or
+    `limit` (angstrom) or more away from `reference_position` (n_owned, 3)."""
+    n = state.n_owned
     with np.errstate(all="ignore"):
-        moved = np.sqrt(np.sum((state.position[:n] - reference[:n]) ** 2, axis=1))
+        moved = np.sqrt(np.sum((state.position[:n] - reference_position[:n]) ** 2, axis=1))
     bad = ~(moved < limit)
-    if not bad.any():
-        return None
-    worst = "not finite" if not np.all(np.isfinite(moved)) else f"up to {moved.max():.4g} angstrom"
-    return PhysicsError(f"step {step}: particles {_names(state.id[:n][bad])} moved further than the halo width of {limit:.4g} angstrom since the "
-                        f"lists were built ({worst}): the time step is too long or particles overlap")
+    problem = None
+    if bad.any():
+        worst = f"up to {moved.max():.4g} angstrom" if np.all(np.isfinite(moved)) else "some are not finite"
+        problem = PhysicsError(f"step {step}: particles {_names(state.id[:n][bad])} moved further than the halo width of {limit:.4g} angstrom since "
+                               f"the lists were built ({worst}): take a smaller timestep, or look for overlaps")
+    agree_on_errors(domain.comm, problem)
 
 
-def scatter(domain, full):
-    """Collective over domain.comm. A `State` with the particles of this rank's brick, in the order of `migrate`.
+def scatter(domain, state, arrays):
+    """Collective over domain.comm. Fills `state`, whose old rows are dropped, with the particles of this rank's brick, in the order of `migrate`.
 
-    `full`: a State that owns all particles of the replica, the same on all ranks; or on rank 0 alone, with None on the others.
+    `arrays`: {field: rows of all particles of the replica}, the same on all ranks, or on rank 0 alone with None on the others. `position`
+    (n, 3) and `species` (n,) must be there; without `id` particles are numbered from 0, without `velocity` or `image` these are 0. Returns `state`.
+    Raises PhysicsError on all ranks for positions that are not finite and ids that are there twice.
     """
-    if domain.size > 1 and vote_any(domain.comm, full is None):
-        full = domain.comm.bcast(full, root=0)
-    n = full.n_owned
-    state = State.empty(full.box, full.kinds, max(64, 2 * n // domain.size))
-    owner = np.zeros(n, np.int64)
+    if domain.size > 1 and vote_any(domain.comm, arrays is None):
+        arrays = domain.comm.bcast(arrays, root=0)
+    n = len(arrays["species"])
+    full = State.empty(state.box, state.kinds, n)
+    full.id[:n] = np.arange(n)
+    for name in OWNED_FIELDS:
+        if name in arrays:
+            getattr(full, name)[:n] = arrays[name]
+    full.n_owned = n
     problem = _broken_rows(domain, full, 0)
-    if not problem:
-        full.box.wrap(full.position[:n], full.image[:n])
-        find_owners(full.position, n, *domain.cuts, owner)
+    ids, times = np.unique(full.id[:n], return_counts=True)
+    if not problem and len(ids) < n:
+        problem = f"particles {_names(ids[times > 1])} are there more than once"
     agree_on_errors(domain.comm, PhysicsError(problem) if problem else None)
+    owner = np.zeros(n, np.int64)
+    state.box.wrap(full.position[:n], full.image[:n])
+    find_owners(full.position, n, *domain.cuts, owner)
     mine = np.flatnonzero(owner == domain.rank)
+    state.n_owned = state.n_ghost = 0
     state.reserve(len(mine))
     for name in OWNED_FIELDS:
-        getattr(state, name)[:len(mine)] = getattr(full, name)[:n][mine]
+        getattr(state, name)[:len(mine)] = getattr(full, name)[mine]
     state.n_owned = len(mine)
     _sort(domain, state)
-    domain.expected = domain.known_ids = None
-    _count(domain, state, 0)
+    domain.expected = None
+    count_particles(domain, state)
     return state
 
 

@@ -24,18 +24,18 @@ def vote_any(comm, flag):
     return bool(flag) if comm.size == 1 else vote_max(comm, 1.0 if flag else 0.0) > 0.0
 
 
-def vote_max(comm, value):
-    """Collective. The largest value (float) of all ranks; NaN on any rank is NaN on all."""
-    value = float(value)
-    if comm.size == 1:
-        return value
-    from mpi4py import MPI
-    broken = value != value                 # MPI leaves open what MAX makes of NaN: a flag travels beside the value
-    mine, most = np.array((-np.inf if broken else value, broken), np.float64), np.empty(2)
-    comm.Allreduce(mine, most, op=MPI.MAX)
-    return float("nan") if most[1] else float(most[0])
+def vote_max(comm, values):
+    """Collective. The largest value of all ranks, element by element: a float for a number, float64 (k,) for k numbers. NaN on any rank is NaN on all."""
+    mine = np.array(values, np.float64)
+    if comm.size > 1:
+        from mpi4py import MPI
+        broken = np.isnan(mine)             # MPI leaves open what MAX makes of NaN: flags travel beside the values
+        pair, most = np.stack((np.where(broken, -np.inf, mine), broken)), np.empty((2,) + mine.shape)
+        comm.Allreduce(pair, most, op=MPI.MAX)
+        mine = np.where(most[1] > 0, np.nan, most[0])
+    return mine if mine.ndim else float(mine)
 
 
-def vote_min(comm, value):
-    """Collective. The smallest value (float) of all ranks; NaN on any rank is NaN on all."""
-    return -vote_max(comm, -float(value))
+def vote_min(comm, values):
+    """Collective. The smallest value of all ranks, as `vote_max`."""
+    return -vote_max(comm, -np.asarray(values, np.float64))

@@ -7,7 +7,7 @@ from brute_images import CASES, KINDS, all_pairs, my_pairs, particles
 from mpi4py import MPI
 
 from hpcnemd.core.errors import InputError, PhysicsError
-from hpcnemd.core.state import State
+from hpcnemd.core.state import OWNED_FIELDS, State
 from hpcnemd.parallel.domain import Domain, check_halo, fold, gather_sorted, halo, migrate, refresh, scatter
 from hpcnemd.parallel.layout import choose_grid
 
@@ -42,6 +42,11 @@ def assert_like_brute_force(domain, state, full_rows, width):
         np.testing.assert_allclose(whole["force"], force, rtol=0, atol=1e-12 * max(1.0, np.abs(force).max(initial=0.0)))
 
 
+def rows(full):
+    """What scatter gets: every particle, on every rank."""
+    return {name: getattr(full, name)[full.owned] for name in OWNED_FIELDS}
+
+
 def sorted_rows(full):
     order = np.argsort(full.id[:full.n_owned])
     return full.id[order], full.species[order], full.position[order]
@@ -54,7 +59,7 @@ def test_every_pair_is_seen_once_on_every_grid(case):
     for grid in grids(dimensions):
         for cuts in (None, uneven(full.box, grid)):
             domain = Domain(comm, full.box, grid, width, cuts)
-            state = scatter(domain, full)
+            state = scatter(domain, State.empty(full.box, KINDS), rows(full))
             assert np.all(state.position[state.owned] >= domain.lower) and np.all(state.position[state.owned] < domain.upper)
             halo(domain, state)
             assert_like_brute_force(domain, state, sorted_rows(full), width)
@@ -65,7 +70,7 @@ def test_refresh_follows_the_owners(case):
     lengths, dimensions, n, width, _ = CASES[case]
     full = particles(lengths, dimensions, n, case)
     domain = Domain(comm, full.box, choose_grid(comm.size, full.box.lengths, dimensions), width)
-    state = scatter(domain, full)
+    state = scatter(domain, State.empty(full.box, KINDS), rows(full))
     halo(domain, state)
     step = np.random.default_rng(7).uniform(-0.1, 0.1, (5 * n, 3))          # by id, so that every rank moves the same way
     step[:, dimensions:] = 0.0
@@ -81,7 +86,7 @@ def test_migrate_keeps_particles_and_unwrapped_places(grid_number):
     full = particles([13.17, 9.0, 11.0], 3, 60, 5)
     choices = grids(3)
     domain = Domain(comm, full.box, choices[grid_number % len(choices)], 4.0)
-    state = scatter(domain, full)
+    state = scatter(domain, State.empty(full.box, KINDS), rows(full))
     hop = np.random.default_rng(8).uniform(-30.0, 30.0, (300, 3))           # across several domains and box lengths
     want = gather_sorted(comm, state, ["id", "species", "velocity", "unwrapped"])
     for turn in range(3):
@@ -103,7 +108,7 @@ def test_migrate_keeps_particles_and_unwrapped_places(grid_number):
 def test_the_order_of_rows_depends_on_the_places_only():
     full = particles([21.0, 15.0, 11.0], 3, 80, 6)
     domain = Domain(comm, full.box, choose_grid(comm.size, full.box.lengths), 3.0)
-    state = scatter(domain, full)
+    state = scatter(domain, State.empty(full.box, KINDS), rows(full))
     shuffled = State.empty(full.box, KINDS, 200)
     part = np.random.default_rng(1).permutation(80)[comm.rank::comm.size]  # another start: rows anywhere, in any order
     for name in ("id", "species", "position", "velocity", "image"):
@@ -121,7 +126,7 @@ def test_the_order_of_rows_depends_on_the_places_only():
 def test_scatter_from_rank_0_alone():
     full = particles([9.0] * 3, 3, 20, 9)
     domain = Domain(comm, full.box, choose_grid(comm.size, full.box.lengths), 3.0)
-    state = scatter(domain, full if comm.rank == 0 else None)
+    state = scatter(domain, State.empty(full.box, KINDS), rows(full) if comm.rank == 0 else None)
     got = gather_sorted(comm, state)
     if comm.rank == 0:
         np.testing.assert_array_equal(got["position"], sorted_rows(full)[2])
@@ -131,7 +136,7 @@ def test_a_particle_without_a_place_ends_all_ranks_with_its_id():
     full = particles([9.0] * 3, 3, 20, 9)
     domain = Domain(comm, full.box, choose_grid(comm.size, full.box.lengths), 3.0)
     for value in (np.nan, np.inf):
-        state = scatter(domain, full)
+        state = scatter(domain, State.empty(full.box, KINDS), rows(full))
         victim = int(sorted_rows(full)[0][7])
         state.position[state.owned][state.id[state.owned] == victim, 1] = value
         with pytest.raises(PhysicsError, match=f"step 41: .* id {victim}$"):
@@ -142,12 +147,12 @@ def test_lost_and_doubled_particles_are_named_on_all_ranks():
     full = particles([9.0] * 3, 3, 20, 9)
     ids = sorted_rows(full)[0]
     domain = Domain(comm, full.box, choose_grid(comm.size, full.box.lengths), 3.0)
-    state = scatter(domain, full)
+    state = scatter(domain, State.empty(full.box, KINDS), rows(full))
     if state.n_owned and ids[3] in state.id[state.owned]:
         state.id[np.flatnonzero(state.id[state.owned] == ids[3])] = ids[4]
     with pytest.raises(PhysicsError, match=rf"step 5: 20 particles became 20: lost id {ids[3]}; more than once id {ids[4]}$"):
         migrate(domain, state, 5)
-    state = scatter(domain, full)
+    state = scatter(domain, State.empty(full.box, KINDS), rows(full))
     last = comm.allgather(state.n_owned)
     victim = int(np.flatnonzero(last)[-1])
     name = comm.bcast(int(state.id[state.n_owned - 1]) if comm.rank == victim else None, victim)
@@ -159,7 +164,7 @@ def test_lost_and_doubled_particles_are_named_on_all_ranks():
 def test_lists_are_safe_until_half_the_skin():
     full = particles([9.0] * 3, 3, 20, 9)
     domain = Domain(comm, full.box, choose_grid(comm.size, full.box.lengths), 3.0)
-    state = scatter(domain, full)
+    state = scatter(domain, State.empty(full.box, KINDS), rows(full))
     before = state.position[state.owned].copy()
     victim = sorted_rows(full)[0][11]
     row = np.flatnonzero(state.id[state.owned] == victim)
