@@ -1,12 +1,11 @@
 """The time loop."""
 import numpy as np
 
-from ..core.errors import PhysicsError
 from ..core.random import stream_key
 from ..kernels.integrate import close_step, half_kick, langevin_half, largest_displacement, open_step
 from ..kernels.philox import normals
-from ..parallel.domain import refresh
-from ..parallel.reduce import ordered_sum, vote_max
+from ..parallel.domain import check_halo, refresh
+from ..parallel.reduce import ordered_sum, vote_largest
 
 
 def advance(sim, until, observers=(), stop=None):
@@ -22,11 +21,11 @@ def advance(sim, until, observers=(), stop=None):
         observers that are due
         stop? (voted with the lists)
     """
-    sums = np.zeros(3)
+    votes = np.zeros(2)
     while sim.step < until:
         due = [watch for watch in observers if watch.due(sim.step + 1)]
         open_half(sim)
-        stopped = settle_lists(sim, sums, stop is not None and stop())
+        stopped = settle_lists(sim, votes, stop is not None and stop())
         sim.evaluate(observe=any(watch.needs_energy for watch in due))
         close_half(sim)
         sim.step += 1
@@ -109,11 +108,9 @@ def settle_lists(sim, votes, stop):
     state = sim.state
     votes[0] = largest_displacement(state.n_owned, state.position, sim.reference)
     votes[1] = stop
-    worst = vote_max(sim.comm, votes)
-    if not np.isfinite(worst[0]):
-        bad = ~np.isfinite(state.position[:state.n_owned]).all(axis=1)
-        ids = sorted(i for part in sim.comm.allgather(state.id[:state.n_owned][bad].tolist()) for i in part)
-        raise PhysicsError(f"step {sim.step + 1}: positions of particles {ids[:20]} are not finite; take a smaller timestep")
+    worst = vote_largest(sim.comm, votes)
+    if not worst[0] < max(sim.domain.halo_width, sim.forces.skin) ** 2:
+        check_halo(sim.domain, state, sim.reference, sim.forces.skin, sim.step + 1)     # names the particles
     if 2.0 * np.sqrt(worst[0]) < sim.forces.skin:
         refresh(sim.domain, state)
     else:

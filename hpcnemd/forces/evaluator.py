@@ -41,7 +41,7 @@ class Forces:
             self.constant = dsf_self_energy(settings, kinds, counts, cutoff)
         elif settings is not None:
             maker = Spme if settings.method == "spme" else Ewald
-            self.mesh = maker(settings, box, kinds, domain, remove_net_force=remove_net_force)
+            self.mesh = maker(settings, box, kinds, domain, remove_net_force=remove_net_force, **({"margin": skin} if maker is Spme else {}))
 
     def rebuild(self, state):
         """Lists of the particles and ghosts as they stand (after `halo`)."""

@@ -1,0 +1,53 @@
+"""What a checkpoint of one replica holds, and how a simulation takes it up again.
+
+On the same rank grid the rows come back in their order, the lists are made from the positions for which they were made, and the forces are read,
+not computed: the continued run is the uninterrupted one, bit for bit. On another grid the particles are dealt out anew."""
+import numpy as np
+
+from ..core.state import State
+from ..parallel.domain import scatter
+from .simulation import Shared
+
+ROWS = ("id", "species", "position", "velocity", "image", "force")
+_SHARED = ("kinetic", "stream", "current", "colour_force", "potential", "work", "heat", "impulse", "charge_moved", "mesh_force", "virial")
+
+
+def snapshot(sim):
+    """(meta, rows): `meta` is the same on every rank; `rows` {name: array of this rank's owned particles}."""
+    n = sim.state.n_owned
+    rows = {name: getattr(sim.state, name)[:n].copy() for name in ROWS}
+    rows["reference"] = sim.reference.copy()
+    rows["heat_here"] = sim.heat_here.copy()
+    meta = {"step": np.int64(sim.step), "rebuilds": np.int64(sim.rebuilds), "rebuilt_at": np.int64(sim.rebuilt_at),
+            "grid": np.asarray(sim.domain.grid, np.int64), "box": sim.state.box.lengths.copy(),
+            "cuts": {str(k): np.asarray(cut) for k, cut in enumerate(sim.domain.cuts)},
+            "kernel_path": sim.forces.pair.path,
+            "thermostat": sim.thermostat.variables(),
+            "shared": {name: np.asarray(getattr(sim.shared, name), np.float64) for name in _SHARED}}
+    return meta, rows
+
+
+def restore(sim, meta, rows, same_grid):
+    """Collective. Take up a snapshot. `rows`: this rank's own where `same_grid`, else those of all ranks, concatenated, on every rank.
+
+    The drive and the thermostat of the phase must have been set (enter_phase) before."""
+    state = sim.state
+    if same_grid:
+        n = len(rows["id"])
+        state.reserve(n)
+        state.n_owned, state.n_ghost = n, 0
+        for name in ROWS:
+            getattr(state, name)[:n] = rows[name]
+        sim.heat_here[:] = rows["heat_here"]
+        sim.restore_lists(rows["reference"])
+        state.force[:n] = rows["force"]
+    else:
+        whole = State.of(state.box, state.kinds, rows["species"], rows["position"], rows["velocity"], rows["id"], rows["image"])
+        sim.state = scatter(sim.domain, whole)
+        sim.heat_here[:] = np.sum(rows["heat_here"]) if sim.comm.rank == 0 else 0.0
+        sim.rebuild()
+        sim.evaluate(observe=False)
+    sim.step, sim.rebuilds, sim.rebuilt_at = int(meta["step"]), int(meta["rebuilds"]), int(meta["rebuilt_at"])
+    sim.thermostat.restore(meta["thermostat"])
+    shared = {name: np.array(meta["shared"][name]) for name in _SHARED}
+    sim.shared = Shared(**{name: value if value.ndim else float(value) for name, value in shared.items()})

@@ -1,0 +1,58 @@
+"""A deck made ready to run: its system, who carries the current, the schedule, and the value of the drive."""
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...core.errors import InputError
+from ...dynamics.colour import Colour
+from ...dynamics.drive import Drive
+from ...dynamics.thermostat import make_thermostat
+from ..system import System, system_of_deck
+from .deck import Deck
+from .schedule import Schedule
+
+
+@dataclass(frozen=True)
+class PreparedRun:
+    """`drive_value`: J0 (e angstrom/fs) of a constant current, nan where a pilot is to choose it; e E0 (eV/angstrom) of a constant field; else 0."""
+    deck: Deck
+    system: System
+    colour: Colour
+    schedule: Schedule
+    drive_value: float
+
+    @property
+    def automatic(self):
+        return bool(np.isnan(self.drive_value))
+
+
+def prepare(deck, base="."):
+    """PreparedRun of a Deck; `base` is the deck's folder. Raises InputError with every problem found; starts no MPI."""
+    system = system_of_deck(deck.structure, deck.forcefield, base)
+    problems = []
+    drive = deck.drive
+    mobile = "all" if "all" in drive.mobile else drive.mobile
+    try:
+        colour = Colour.of(system.kinds, system.counts, mobile, drive.direction, system.box.dimensions)
+    except InputError as error:
+        raise InputError(error.problems) from None
+    value = 0.0
+    if drive.kind == "constant_field":
+        value = drive.field
+    elif drive.kind == "constant_current":
+        if drive.drift_velocity is not None:
+            value = drive.drift_velocity * colour.mobile_charge
+        else:
+            value = float("nan") if drive.current_density == "auto" else drive.current_density * system.box.volume
+    bath = deck.run.thermostat
+    try:
+        Drive(drive.kind, value)
+        for driven in (False, drive.kind != "none"):
+            make_thermostat(bath.kind, deck.run.temperature, colour, driven, deck.run.timestep, bath.time, bath.chain, bath.group)
+    except InputError as error:
+        problems += error.problems
+    if drive.kind != "none" and bath.kind == "none":
+        problems.append("run.thermostat.kind = \"none\": a driven system heats up without end; write \"nose_hoover\" or \"gaussian\"")
+    if problems:
+        raise InputError(problems)
+    return PreparedRun(deck, system, colour, Schedule.of(deck.run, pilot=bool(np.isnan(value))), value)

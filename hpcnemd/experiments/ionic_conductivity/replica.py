@@ -1,0 +1,199 @@
+"""One replica of the experiment: its phases, its observers, its checkpoint."""
+import time
+
+import numpy as np
+
+from ...core.errors import PhysicsError
+from ...core.state import State
+from ...core.units import BOLTZMANN
+from ...dynamics.drive import Drive
+from ...dynamics.loop import advance
+from ...dynamics.observers import Blocks, Series
+from ...dynamics.restart import restore, snapshot
+from ...dynamics.simulation import Simulation
+from ...dynamics.thermostat import make_thermostat
+from ...dynamics.tracer import TracerDisplacements
+from ...dynamics.velocities import draw_velocities
+from ...forces.evaluator import Forces
+from ...parallel.domain import Domain, scatter
+from ...parallel.reduce import vote_any
+from ...storage import checkpoint
+
+PILOT_X = 0.44       # q E a / 2 kT of the pilot run: 80 % of the hop model's 5 % limit, for hops of 2 angstrom
+PILOT_HOP = 2.0      # angstrom
+
+
+class Replica:
+    """Collective over `comm`. Builds the simulation of replica number `index` and takes it through its phases.
+
+    `prepared`: the PreparedRun with deck, system, colour and schedule. `folder`: where this replica keeps its checkpoint."""
+
+    def __init__(self, prepared, comm, grid, index, folder):
+        self.prepared, self.comm, self.index, self.folder = prepared, comm, index, folder
+        deck, system, schedule = prepared.deck, prepared.system, prepared.schedule
+        self.drive_value = prepared.drive_value
+        domain = Domain(comm, system.box, grid, system.cutoff + system.skin)
+        state = State.empty(system.box, system.kinds, 64)
+        forces = Forces(system.forcefield, system.kinds, system.box, domain, system.cutoff, system.skin, system.truncation, system.coulomb,
+                        counts=system.counts)
+        self.sim = Simulation(state, domain, forces, prepared.colour, deck.run.timestep, deck.run.seed, index)
+        n_species = len(system.kinds.names)
+        self.blocks = Blocks(schedule.block, schedule.settle, schedule.blocks, n_species)
+        self.series = Series(schedule.sample, schedule.settle, schedule.samples, n_species)
+        self.tracer = TracerDisplacements(schedule.tracer, schedule.settle, schedule.samples * schedule.sample // schedule.tracer + 1,
+                                          schedule.lags, n_species)
+        self.pilot = None
+        self.phase = None
+        self.saved_at = time.monotonic()
+        self.resumed_from = None
+
+    # ---- beginning --------------------------------------------------------------------------------------------------
+    def begin(self):
+        """Collective. From the checkpoint where there is one, else from the structure. Returns the step."""
+        found = checkpoint.load_latest(self.comm, self.folder)
+        if found is None:
+            self._fresh()
+        else:
+            self._resume(*found)
+        return self.sim.step
+
+    def _fresh(self):
+        sim, system, run = self.sim, self.prepared.system, self.prepared.deck.run
+        sim.state = scatter(sim.domain, State.of(system.box, system.kinds, system.species, system.position))
+        draw_velocities(self.comm, sim.state, run.temperature, run.seed, self.index)
+        self._enter(self.prepared.schedule.phase(0))
+        sim.start()
+        if self.phase == "measure":
+            self._begin_measurement()
+
+    def _resume(self, meta, rows, same_grid):
+        step = int(meta["simulation"]["step"])
+        self.drive_value = float(meta["drive_value"])
+        phase = str(meta["phase"])
+        self._enter(phase)
+        restore(self.sim, meta["simulation"], rows, same_grid)
+        self.blocks.restore(meta["blocks"])
+        self.series.restore(meta["series"])
+        if self.pilot is not None:
+            self.pilot.restore(meta["pilot"])
+        self.tracer.restore(meta["tracer"], rows)
+        self.resumed_from = step
+
+    def _enter(self, phase):
+        """Drive and thermostat of a phase."""
+        deck, sim, colour = self.prepared.deck, self.sim, self.prepared.colour
+        kind = deck.drive.kind
+        if phase == "equilibrate":
+            drive = Drive()
+        elif phase == "pilot":
+            charge = np.abs(colour.charge[colour.mobile]).max()
+            drive = Drive("constant_field", 2 * PILOT_X * BOLTZMANN * deck.run.temperature / (charge * PILOT_HOP))
+            schedule = self.prepared.schedule
+            half = (schedule.pilot - schedule.equilibrate) // 2
+            self.pilot = Blocks(half, schedule.pilot - half, 1, len(colour.mass))
+        else:
+            drive = Drive(kind, self.drive_value if kind != "none" else 0.0)
+        bath = deck.run.thermostat
+        thermostat, on = make_thermostat(bath.kind, deck.run.temperature, colour, drive.driven, sim.timestep, bath.time, bath.chain, bath.group)
+        if self.phase is not None and thermostat.kind == sim.thermostat.kind == "nose_hoover":
+            thermostat.restore(sim.thermostat.variables())
+        sim.enter_phase(drive, thermostat, on)
+        self.phase = phase
+
+    def _begin_measurement(self):
+        """Collective. The ledger starts at zero with the first sample."""
+        self.sim.evaluate(observe=True)
+        self.blocks.begin(self.sim)
+        self.series.observe(self.sim)
+        self.tracer.observe(self.sim)
+
+    # ---- middle -----------------------------------------------------------------------------------------------------
+    def run(self, stop, watch=None, extra=()):
+        """Collective. To the end, or to a stop; True when the end was reached. `stop()` is asked on every rank in every step;
+        `watch(replica)` is called after every stretch of about one block; `extra`: further observers (trajectory)."""
+        sim, schedule = self.sim, self.prepared.schedule
+        while sim.step < schedule.measure:
+            phase = schedule.phase(sim.step)
+            if phase != self.phase:
+                self._change(phase)
+            end = getattr(schedule, phase)
+            until = min(end, sim.step + schedule.block - (sim.step - schedule.settle) % schedule.block)
+            observers = {"measure": (self.blocks, self.series, self.tracer), "pilot": (self.pilot,)}.get(phase, ()) + tuple(extra)
+            stopped = advance(sim, until, observers, stop)
+            if watch is not None:
+                watch(self)
+            if stopped:
+                self.save()
+                return False
+            if self._checkpoint_due():
+                self.save()
+        self.save()
+        return True
+
+    def _change(self, phase):
+        """Collective. The next phase begins at this step."""
+        if self.phase == "pilot" and self.prepared.deck.drive.kind == "constant_current":
+            self.drive_value = float(self.pilot.data["current"][0])
+            if not self.drive_value > 0:
+                raise PhysicsError(f"step {self.sim.step}: the pilot run found no current along the field ({self.drive_value:g} e angstrom/fs), so "
+                                   "current_density = \"auto\" has nothing to go by; write drive.drift_velocity, or a longer run.settle")
+        self._enter(phase)
+        self.sim.take_stock()
+        if phase == "measure":
+            self._begin_measurement()
+
+    def _checkpoint_due(self):
+        """Collective. A vote, since clocks differ."""
+        every = self.prepared.deck.output.checkpoint
+        if every.steps:
+            due = self.sim.step // every.steps > self.saved_step // every.steps
+        else:
+            due = time.monotonic() - self.saved_at > every.seconds
+        return vote_any(self.comm, due)
+
+    saved_step = 0
+
+    def save(self):
+        """Collective. A checkpoint of everything that the rest of the run depends on."""
+        meta, rows = snapshot(self.sim)
+        tree = {"simulation": meta, "blocks": self.blocks.tree(), "series": self.series.tree(), "tracer": self.tracer.tree(),
+                "phase": self.phase, "drive_value": np.float64(self.drive_value), "replica": np.int64(self.index)}
+        if self.pilot is not None:
+            tree["pilot"] = self.pilot.tree()
+        tracer = self.tracer.rows()
+        if self.comm.rank:
+            tracer = {name: array[:0] for name, array in tracer.items()}
+        checkpoint.save(self.comm, self.folder, tree, rows | tracer, self.sim.step)
+        self.saved_at, self.saved_step = time.monotonic(), self.sim.step
+
+    # ---- result -----------------------------------------------------------------------------------------------------
+    def record(self):
+        """Collective. {name: array} of the rows of this replica in the ensemble file; meaningful on rank 0 of the replica."""
+        schedule, colour, blocks, series = self.prepared.schedule, self.prepared.colour, self.blocks, self.series
+        out = {name: value.copy() for name, value in blocks.data.items()}
+        out |= {name: value.copy() for name, value in series.data.items() if name != "pressure_series"}
+        step = schedule.block // schedule.sample
+        displacement = np.einsum("s,tsk->tk", colour.charge, series.data["species_displacement"])
+        edge = np.arange(schedule.blocks + 1) * step
+        energy = (series.data["potential_series"] + series.data["kinetic_series"])[edge]
+        out["energy_change"] = np.diff(energy)
+        out["ledger_error"] = np.diff(series.data["ledger_series"][edge])
+        inner = slice(1, schedule.blocks * step + 1)
+        out["potential"] = series.data["potential_series"][inner].reshape(schedule.blocks, step).mean(axis=1)
+        out["pressure"] = series.data["pressure_series"][inner].reshape(schedule.blocks, step, 3, 3).mean(axis=1)
+        out["displacement_current"] = displacement - displacement[:1]
+        out["current_vector"] = np.diff(displacement[edge], axis=0) / (schedule.block * self.sim.timestep)
+        out["species_displacement"] = series.data["species_displacement"] - series.data["species_displacement"][:1]
+        out["msd"] = self._msd()
+        out["blocks_done"] = np.int64(blocks.done)
+        out["samples_done"] = np.int64(series.taken)
+        out["drive_value"] = np.float64(self.drive_value)
+        return out
+
+    def _msd(self):
+        """(lags, s): in driven runs three times the mean over the axes across the drive, where the motion is the equilibrium one to first order."""
+        square = self.tracer.averages()
+        if not self.sim.drive.driven:
+            return square.sum(axis=2)
+        across = 1.0 - self.prepared.colour.axis**2
+        return 3.0 * np.einsum("lsk,k->ls", square, across) / across.sum()

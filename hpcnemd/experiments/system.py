@@ -1,0 +1,76 @@
+"""What a deck's [structure] and [forcefield] tables amount to: particles, species, force field, ranges, Coulomb settings."""
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..core.box import Box
+from ..core.errors import InputError
+from ..core.state import Species
+from ..forces.coulomb import CoulombSettings, choose_coulomb
+from ..forces.forcefield import ForceField, load_forcefield
+from .structures import Structure, kinds_of, load_structure, structure_problems
+
+CUTOFF_LIMIT = 3.0      # box lengths: beyond it a particle would have hundreds of images of itself in its list
+
+
+@dataclass(frozen=True)
+class System:
+    """`species` (n,) int32 rows of `kinds`; `position` (n, 3) angstrom; `counts` (s,). `coulomb` is None where nothing is charged."""
+    box: Box
+    kinds: Species
+    species: np.ndarray
+    position: np.ndarray
+    counts: np.ndarray
+    forcefield: ForceField
+    cutoff: float
+    skin: float
+    truncation: str
+    coulomb: CoulombSettings | None
+
+    @property
+    def structure(self):
+        return Structure(self.box, [self.kinds.names[k] for k in self.species], self.position)
+
+
+def cutoff_limit(box):
+    """The largest cutoff for a box, angstrom."""
+    return CUTOFF_LIMIT * float(box.lengths[:box.dimensions].min())
+
+
+def prepare_system(structure, forcefield, coulomb="spme", accuracy=1e-5, cutoff=None, skin=1.0, truncation="shift_force", damping=None,
+                   minimum_distance=0.5):
+    """The System of a Structure and a ForceField. Raises InputError with every problem found."""
+    problems = structure_problems(structure, forcefield, minimum_distance)
+    cutoff = forcefield.cutoff_default if cutoff is None else cutoff
+    limit = cutoff_limit(structure.box)
+    if cutoff > limit:
+        problems.append(f"forcefield.cutoff = \"{cutoff:g} angstrom\": the limit for this cell is {limit:.4g} angstrom ({CUTOFF_LIMIT:g} times its "
+                        "shortest edge); write a smaller cutoff, or repeat the cell with structure.supercell")
+    if problems:
+        raise InputError(problems)
+    kinds, species = kinds_of(structure, forcefield)
+    counts = np.bincount(species, minlength=len(kinds.names))
+    settings = None
+    if forcefield.coulomb and coulomb != "none" and np.any(kinds.charge != 0):
+        extra = {"damping": damping} if damping is not None else {}
+        settings = choose_coulomb(coulomb, accuracy, cutoff, structure.box, kinds, counts, truncation, **extra)
+    return System(structure.box, kinds, species, structure.positions, counts, forcefield, float(cutoff), float(skin), truncation, settings)
+
+
+def system_of_deck(structure_table, forcefield_table, base="."):
+    """The System of a deck's two tables; `base`: the deck's folder, where relative paths start. Raises InputError."""
+    problems, found = [], []
+    table = forcefield_table.table
+    if Path(base, table).is_file():
+        table = str(Path(base, table))
+    for make in (lambda: load_structure(structure_table, base), lambda: load_forcefield(table)):
+        try:
+            found.append(make())
+        except InputError as error:
+            problems += error.problems
+    if problems:
+        raise InputError(problems)
+    coulomb = forcefield_table.coulomb
+    return prepare_system(*found, coulomb=coulomb.method, accuracy=coulomb.accuracy, cutoff=forcefield_table.cutoff, skin=forcefield_table.skin,
+                          truncation=forcefield_table.truncation, damping=coulomb.damping, minimum_distance=structure_table.minimum_distance)
