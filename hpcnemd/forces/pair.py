@@ -8,7 +8,6 @@ from typing import NamedTuple
 import numpy as np
 
 from ..core.errors import InputError
-from ..core.units import COULOMB
 from ..kernels import neighbours, pair_slots
 from ..kernels.coefficients import ewald_polynomials, exp2_polynomial
 from ..kernels.neighbours_simd import builder

@@ -6,6 +6,7 @@ import functools
 import hashlib
 import importlib.util
 import os
+import sys
 import tempfile
 from pathlib import Path
 
@@ -35,7 +36,8 @@ def folder():
 @functools.cache
 def _base_digest():
     """Digest of what generated sources import: new intrinsics must not meet old machine code."""
-    text = "".join(Path(module.__file__).read_text(encoding="utf-8") for module in (simd, simd_rows, coefficients, pair_source))
+    files = [module.__file__ for module in (simd, simd_rows, coefficients, pair_source)] + [__file__]
+    text = "".join(Path(file).read_text(encoding="utf-8") for file in files)
     return hashlib.sha256((text + numba.__version__).encode()).hexdigest()
 
 
@@ -61,5 +63,6 @@ def pair_kernel(plan):
             os.unlink(temporary)
     spec = importlib.util.spec_from_file_location(f"hpcnemd_generated_{name}", path)
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module                 # before execution: numba's cache finds the kernel's module by its name
     spec.loader.exec_module(module)
     return module.kernel
