@@ -51,10 +51,11 @@ def self_energy(beta, charge):
     return -COULOMB * beta / math.sqrt(math.pi) * float(np.sum(np.square(charge)))
 
 
-def dsf_self_energy(damping, cutoff, charge):
-    """eV: the self term of the damped shifted force sum. `damping` 1/angstrom, `charge` (n,) e. Fennell and Gezelter, J. Chem. Phys. 124, 234104 (2006)."""
-    shift = math.erfc(damping * cutoff) / cutoff
-    return -COULOMB * (damping / math.sqrt(math.pi) + 0.5 * shift) * float(np.sum(np.square(charge)))
+def dsf_self_energy(settings, kinds, counts, cutoff):
+    """eV: the self term of the damped shifted force sum for `counts` (s,) particles of each of `kinds`, damping `settings.beta`, cutoff in angstrom.
+    Fennell and Gezelter, J. Chem. Phys. 124, 234104 (2006)."""
+    square = float(np.dot(kinds.charge ** 2, counts))
+    return -COULOMB * (settings.beta / math.sqrt(math.pi) + 0.5 * math.erfc(settings.beta * cutoff) / cutoff) * square
 
 
 def choose_coulomb(method, accuracy, cutoff, box, kinds, counts, truncation="plain", force_scale=None, damping=None):

@@ -27,9 +27,10 @@ def half_space(kmax):
 class Ewald:
     """Reciprocal Ewald sum over all k-vectors inside the ellipsoid `settings.kmax`, at splitting `settings.beta`.
 
-    `box` in three dimensions, `kinds` a Species, `domain` an object with `.comm`, or None on one rank."""
+    `box` in three dimensions, `kinds` a Species, `domain` an object with `.comm`, or None on one rank.
+    `remove_net_force` is there for the interface: the exact sum has none beyond round-off."""
 
-    def __init__(self, settings, box, kinds, domain=None):
+    def __init__(self, settings, box, kinds, domain=None, remove_net_force=True):
         self.settings, self.box, self.kinds = settings, box, kinds
         self.comm = SerialComm() if domain is None else domain.comm
         x, y, low, high, start, count, size = half_space(settings.kmax)

@@ -6,6 +6,8 @@ import numpy as np
 
 from ..core.units import COULOMB
 from ..kernels import mesh as kernels
+from ..kernels.mesh_simd import make_gather, make_spread
+from ..kernels.simd import choose_path
 from ..kernels.splines import axis_sums, spline_table
 from ..parallel.mesh import DistributedMesh, report_outside
 from ..parallel.reduce import ordered_sum
@@ -15,15 +17,16 @@ from .coulomb import MeshResult, self_energy
 
 class Spme:
     """`settings`: a CoulombSettings; `box` in three dimensions; `kinds` a Species; `domain`: has `.comm`, `.lower`, `.upper` (or None: one rank, whole box).
-    `margin`: angstrom that owned particles may lie outside the domain (the skin is enough). Collective."""
+    `margin`: angstrom that owned particles may lie outside the domain (the skin is enough). `path`: one of kernels.simd.PATHS or "auto". Collective."""
 
-    def __init__(self, settings, box, kinds, domain=None, margin=1.0, remove_net_force=True):
+    def __init__(self, settings, box, kinds, domain=None, margin=1.0, remove_net_force=True, path="auto"):
         self.settings, self.box, self.kinds = settings, box, kinds
         self.margin, self.remove_net_force = float(margin), remove_net_force
         self.comm = SerialComm() if domain is None else domain.comm
         lower, upper = (np.zeros(3), box.lengths) if domain is None else (domain.lower, domain.upper)
         self.mesh = DistributedMesh(self.comm, settings.mesh, settings.order, box.lengths, lower, upper, self.margin)
-        self.table, self.slope = spline_table(settings.order)
+        self.path = choose_path(path)
+        self.spread, self.gather = _loops(settings.order, self.path, self.mesh.brick)
         fft = self.mesh.fft
         owned = (np.arange(fft.shape[0]), np.arange(fft.shape[1])[fft.y_range], np.arange(fft.modes))
         self.sums = [axis_sums(points, settings.order, length, settings.beta, index)
@@ -39,19 +42,16 @@ class Spme:
     def compute(self, state, observe=True):
         """Collective. Adds the mesh forces to state.force[:n_owned]; returns a MeshResult. Raises PhysicsError where a particle left the brick."""
         n, charge, mesh = state.n_owned, state.charge(), self.mesh
-        brick = mesh.brick
-        place = (brick.scale, brick.low, brick.period, brick.first, brick.last, self.settings.order)
         mesh.clear()
-        outside = kernels.spread(state.position, charge, n, *place, self.table, brick.ny, brick.nz, brick.points)
-        report_outside(outside, self.margin)
+        report_outside(self.spread(state.position, charge, n, mesh.brick.points), self.margin)
         spectrum = mesh.fft.forward(mesh.deposit())
         energy, virial = self._observe(spectrum, charge) if observe else (None, None)
         kernels.multiply(spectrum, self.influence)
-        mesh.collect(mesh.fft.backward(spectrum))
+        mesh.collect(mesh.fft.backward(spectrum, mesh.slab))
         if len(self.force) < n:
             self.force = np.empty((int(1.2 * n) + 16, 3))
         force = self.force[:n]
-        kernels.gather(state.position, charge, n, *place, self.table, self.slope, brick.ny, brick.nz, brick.points, force)
+        self.gather(state.position, charge, n, mesh.brick.points, force)
         return MeshResult(energy, virial, self._add(state, force))
 
     def _observe(self, spectrum, charge):
@@ -72,3 +72,16 @@ class Spme:
             force -= mass[:, None] * (net / total[3])
         state.force[:state.n_owned] += force
         return net
+
+
+def _loops(order, path, brick):
+    """spread(position, charge, n, points) and gather(position, charge, n, points, out) of a path for one brick."""
+    table, slope = spline_table(order)
+    place, rows = (brick.scale, brick.low, brick.period, brick.first, brick.last), (brick.ny, brick.nz)
+    if path == "plain":
+        return (lambda position, charge, n, points: kernels.spread(position, charge, n, *place, order, table, *rows, points),
+                lambda position, charge, n, points, out: kernels.gather(position, charge, n, *place, order, table, slope, *rows, points, out))
+    spread, gather = make_spread(order), make_gather(order)
+    table, slope = table.ravel(), slope.ravel()
+    return (lambda position, charge, n, points: spread(position, charge, n, *place, table, *rows, points),
+            lambda position, charge, n, points, out: gather(position, charge, n, *place, table, slope, *rows, points, out))

@@ -28,8 +28,10 @@ class SlabFFT:
         self.x_range, self.y_range = slice(*self.x_edges[rank:rank + 2]), slice(*self.y_edges[rank:rank + 2])
         self.nx, self.ny = int(np.diff(self.x_edges)[rank]), int(np.diff(self.y_edges)[rank])
         self.slab_shape, self.spectrum_shape = (self.nx, ny, nz), (nx, self.ny, self.modes)
+        self.spectrum = np.empty(self.spectrum_shape, complex)
         if comm.size > 1:
-            self._by_x, self._by_y = np.empty(self.nx * ny * self.modes, complex), np.empty(nx * self.ny * self.modes, complex)
+            self._half = np.empty((self.nx, ny, self.modes), complex)
+            self._by_x = np.empty(self._half.size, complex)
             to_y = np.diff(self.y_edges) * self.nx * self.modes
             to_x = np.diff(self.x_edges) * self.ny * self.modes
             self._part_x, self._part_y = _parts(to_y), _parts(to_x)
@@ -37,32 +39,32 @@ class SlabFFT:
                             in zip(np.cumsum(to_y) - to_y, to_y, self.y_edges[:-1], self.y_edges[1:])]
 
     def forward(self, slab):
-        """Collective. Spectrum (nx, own y, nz // 2 + 1) complex of a slab (own x, ny, nz)."""
-        import scipy.fft
-        if self.comm.size == 1:
-            return scipy.fft.rfftn(slab)
+        """Collective. Spectrum (nx, own y, nz // 2 + 1) complex of a slab (own x, ny, nz): a buffer of this object, the next call overwrites it."""
+        spectrum = self.spectrum
+        half = self._half if self.comm.size > 1 else spectrum
         if self.nx:
-            part = scipy.fft.rfftn(slab, axes=(1, 2))
+            np.fft.rfft(slab, axis=2, out=half)
+            np.fft.fft(half, axis=1, out=half)
+        if self.comm.size > 1:
             for start, stop, y0, y1 in self._blocks:
-                self._by_x[start:stop].reshape(self.nx, y1 - y0, self.modes)[...] = part[:, y0:y1]
-        self.comm.Alltoallv([self._by_x.view(float), self._part_x], [self._by_y.view(float), self._part_y])
-        spectrum = self._by_y.reshape(self.spectrum_shape)          # the blocks arrive in the order of x
-        return scipy.fft.fft(spectrum, axis=0) if self.ny else spectrum
+                self._by_x[start:stop].reshape(self.nx, y1 - y0, self.modes)[...] = half[:, y0:y1]
+            # blocks arrive in the order of x, that is as planes of the spectrum
+            self.comm.Alltoallv([self._by_x.view(float), self._part_x], [spectrum.reshape(-1).view(float), self._part_y])
+        return np.fft.fft(spectrum, axis=0, out=spectrum) if self.ny else spectrum
 
-    def backward(self, spectrum):
-        """Collective. The inverse of `forward`, normalised; may overwrite `spectrum`."""
-        import scipy.fft
-        if self.comm.size == 1:
-            return scipy.fft.irfftn(spectrum, s=self.shape, overwrite_x=True)
+    def backward(self, spectrum, slab):
+        """Collective. The inverse of `forward`, normalised, into `slab`; `spectrum` must be the buffer that `forward` returned, and is spoiled."""
+        half = self._half if self.comm.size > 1 else spectrum
         if self.ny:
-            self._by_y.reshape(self.spectrum_shape)[...] = scipy.fft.ifft(spectrum, axis=0, overwrite_x=True)
-        self.comm.Alltoallv([self._by_y.view(float), self._part_y], [self._by_x.view(float), self._part_x])
-        if not self.nx:
-            return np.empty(self.slab_shape)
-        part = np.empty((self.nx, self.shape[1], self.modes), complex)
-        for start, stop, y0, y1 in self._blocks:
-            part[:, y0:y1] = self._by_x[start:stop].reshape(self.nx, y1 - y0, self.modes)
-        return scipy.fft.irfftn(part, s=self.shape[1:], axes=(1, 2), overwrite_x=True)
+            np.fft.ifft(spectrum, axis=0, out=spectrum)
+        if self.comm.size > 1:
+            self.comm.Alltoallv([spectrum.reshape(-1).view(float), self._part_y], [self._by_x.view(float), self._part_x])
+            for start, stop, y0, y1 in self._blocks:
+                half[:, y0:y1] = self._by_x[start:stop].reshape(self.nx, y1 - y0, self.modes)
+        if self.nx:
+            np.fft.ifft(half, axis=1, out=half)
+            np.fft.irfft(half, n=self.shape[2], axis=2, out=slab)
+        return slab
 
 
 def _parts(complex_counts):

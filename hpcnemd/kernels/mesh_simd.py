@@ -1,0 +1,103 @@
+"""`spread` and `gather` of kernels.mesh with explicit SIMD: the eight z points of a row are one vector, and the loops over x and y are unrolled.
+
+One pair of functions per spline order, made on first use and kept in numba's cache like any other. Arguments as in kernels.mesh, `nz` a multiple
+of 8 or not, `table` and `slope` flat."""
+import functools
+import math
+
+import numpy as np
+from numba import njit
+
+from .simd import fma, lanes, total
+
+_EIGHT = lanes(8)
+load, store, splat = _EIGHT.load, _EIGHT.store, _EIGHT.splat
+
+
+@functools.cache
+def make_spread(order):
+    @njit(cache=True, error_model="numpy")
+    def spread(position, charge, n, scale, low, period, first, last, table, ny, nz, brick):
+        outside = 0
+        bx, by = np.empty(8), np.empty(8)
+        for i in range(n):
+            ux, uy, uz = position[i, 0] * scale[0], position[i, 1] * scale[1], position[i, 2] * scale[2]
+            ux -= math.floor((ux - low[0]) / period[0]) * period[0]
+            uy -= math.floor((uy - low[1]) / period[1]) * period[1]
+            uz -= math.floor((uz - low[2]) / period[2]) * period[2]
+            gx, gy, gz = math.floor(ux), math.floor(uy), math.floor(uz)
+            ix, iy, iz = int(gx) - first[0], int(gy) - first[1], int(gz) - first[2]
+            if not (0 <= ix <= last[0] - first[0] and 0 <= iy <= last[1] - first[1] and 0 <= iz <= last[2] - first[2]):
+                outside += 1
+                continue
+            fx, fy, fz = ux - gx, uy - gy, uz - gz
+            wx = load(table, 8 * (order - 1))
+            wy = wx
+            wz = wx
+            for m in range(order - 2, -1, -1):
+                row = load(table, 8 * m)
+                wx = fma(wx, fx, row)
+                wy = fma(wy, fy, row)
+                wz = fma(wz, fz, row)
+            store(bx, 0, wx * charge[i])
+            store(by, 0, wy)
+            for jx in range(order):
+                v = wz * bx[jx]
+                base = ((ix + jx) * ny + iy) * nz + iz
+                for jy in range(order):
+                    store(brick, base + jy * nz, fma(v, by[jy], load(brick, base + jy * nz)))
+        return outside
+    return spread
+
+
+@functools.cache
+def make_gather(order):
+    @njit(cache=True, error_model="numpy")
+    def gather(position, charge, n, scale, low, period, first, last, table, slope, ny, nz, brick, out):
+        bx, by, cx, cy = np.empty(8), np.empty(8), np.empty(8), np.empty(8)
+        for i in range(n):
+            out[i, 0], out[i, 1], out[i, 2] = 0.0, 0.0, 0.0
+            ux, uy, uz = position[i, 0] * scale[0], position[i, 1] * scale[1], position[i, 2] * scale[2]
+            ux -= math.floor((ux - low[0]) / period[0]) * period[0]
+            uy -= math.floor((uy - low[1]) / period[1]) * period[1]
+            uz -= math.floor((uz - low[2]) / period[2]) * period[2]
+            gx, gy, gz = math.floor(ux), math.floor(uy), math.floor(uz)
+            ix, iy, iz = int(gx) - first[0], int(gy) - first[1], int(gz) - first[2]
+            if not (0 <= ix <= last[0] - first[0] and 0 <= iy <= last[1] - first[1] and 0 <= iz <= last[2] - first[2]):
+                continue
+            fx, fy, fz = ux - gx, uy - gy, uz - gz
+            wx = load(table, 8 * (order - 1))
+            wy = wx
+            wz = wx
+            dx = load(slope, 8 * (order - 2))
+            dy = dx
+            dz = dx
+            for m in range(order - 2, -1, -1):
+                row = load(table, 8 * m)
+                wx = fma(wx, fx, row)
+                wy = fma(wy, fy, row)
+                wz = fma(wz, fz, row)
+            for m in range(order - 3, -1, -1):
+                row = load(slope, 8 * m)
+                dx = fma(dx, fx, row)
+                dy = fma(dy, fy, row)
+                dz = fma(dz, fz, row)
+            store(bx, 0, wx)
+            store(by, 0, wy)
+            store(cx, 0, dx)
+            store(cy, 0, dy)
+            ax, ay, az = splat(0.0), splat(0.0), splat(0.0)
+            for jx in range(order):
+                base = ((ix + jx) * ny + iy) * nz + iz
+                value, along = splat(0.0), splat(0.0)
+                for jy in range(order):
+                    row = load(brick, base + jy * nz)
+                    value = fma(row, by[jy], value)
+                    along = fma(row, cy[jy], along)
+                ax = fma(value, cx[jx], ax)
+                ay = fma(along, bx[jx], ay)
+                az = fma(value, bx[jx], az)
+            out[i, 0] = -charge[i] * scale[0] * total(ax * wz)
+            out[i, 1] = -charge[i] * scale[1] * total(ay * wz)
+            out[i, 2] = -charge[i] * scale[2] * total(az * dz)
+    return gather
