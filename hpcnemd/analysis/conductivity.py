@@ -31,33 +31,47 @@ class Driven:
 
 
 def response_rows(mode, impulse, current, block):
-    """The series that fluctuates: field per block, or current per block. `block` fs."""
-    return [row / block for row in impulse] if mode == "constant_current" else current
+    """The series that fluctuates: field per block at constant current, current per block at constant field. `block` fs.
+
+    Replicas may hold different currents: their fields are then brought to the root mean square current with the common slope
+    sum(J field)/sum(J^2), the maximum-likelihood resistance for equal noise; with one current nothing changes."""
+    if mode == "constant_field":
+        return current
+    fields = [row / block for row in impulse]
+    squares = mean([j * j for j in current])
+    if squares == 0.0 or max(float(abs(j - current[0][0]).max()) for j in current) <= 1e-9 * math.sqrt(squares):
+        return fields
+    slope = mean([j * e for j, e in zip(current, fields)]) / squares
+    rest = [e - slope * j for j, e in zip(current, fields)]
+    level = slope * _held(current) - mean(rest)
+    return [row + level for row in rest]
+
+
+def _held(current):
+    """The held current: root mean square over blocks, with the sign of the mean."""
+    return math.copysign(math.sqrt(mean([j * j for j in current])), mean(current))
 
 
 def driven(mode, impulse, current, block, volume):
-    """Conductivity as a ratio of means over all blocks of all replicas, jackknife error. `volume` angstrom^3, `block` fs. A Driven.
-
-    Raises ValueError where the mean drive or response is zero."""
+    """Conductivity as a ratio of means over all blocks of all replicas, jackknife error. `volume` angstrom^3, `block` fs. A Driven."""
     response = response_rows(mode, impulse, current, block)
     level = choose_level(response)
     unit = "eV/(e angstrom)" if mode == "constant_current" else "e angstrom/fs"
     partner = mean_estimate(response, unit, level, "block average")
-
-    def ratio(mean_current, mean_impulse):
-        return SIEMENS_PER_METRE * mean_current * block / (volume * mean_impulse) if mean_impulse else math.inf
-    value, error, dof = jackknife(ratio, [current, impulse], level)
+    scale = SIEMENS_PER_METRE / volume
     if mode == "constant_field":
-        sigma = student(value, error, dof, "S/m", ESTIMATORS[mode])
-    else:
-        # the field is what has Gaussian errors: its interval is turned over (Fieller); through zero there is no upper bound
-        drive = mean(current)
-        ends = sorted(math.copysign(1.0, drive) * end for end in (partner.low, partner.high))
-        scale = SIEMENS_PER_METRE * abs(drive) / volume
-        high = scale / ends[0] if ends[0] > 0 else math.inf
-        low = scale / ends[1] if ends[1] > 0 else -math.inf
-        sigma = Estimate(value, error, dof, low, high, "S/m", ESTIMATORS[mode])
-    return Driven(sigma, partner, level)
+        field = mean(impulse) / block
+        return Driven(student(scale * partner.value / field, abs(scale / field) * partner.error, partner.dof, "S/m", ESTIMATORS[mode]), partner, level)
+
+    def ratio(squares, products):
+        return scale * block * squares / products if products else math.inf
+    value, error, dof = jackknife(ratio, [[j * j for j in current], [j * i for j, i in zip(current, impulse)]], level)
+    # the field is what has Gaussian errors: its interval is turned over (Fieller); through zero there is no upper bound
+    held = _held(current)
+    ends = sorted(math.copysign(1.0, held) * end for end in (partner.low, partner.high))
+    high = scale * abs(held) / ends[0] if ends[0] > 0 else math.inf
+    low = scale * abs(held) / ends[1] if ends[1] > 0 else -math.inf
+    return Driven(Estimate(value, error, dof, low, high, "S/m", ESTIMATORS[mode]), partner, level)
 
 
 def entropy_production(work, temperature, level=None):

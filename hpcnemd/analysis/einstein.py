@@ -142,6 +142,14 @@ def diffusion(msd, lags, start):
                    f"slope of the tracer displacement, {lags[first] / 1000:g} to {lags[-1] / 1000:g} ps")
 
 
+def independent_error(coefficient, longest, time, count):
+    """The Estimate of a single replica with the error that `count` tracers would have if they moved independently: a lower bound of the
+    error. `longest`: last lag, `time`: length of the replica, both fs. The law is that of `green_kubo`, for 3 axes."""
+    spread = 8.0 / 9.0 * longest / (time * count)
+    return student(coefficient.value, abs(coefficient.value) * math.sqrt(spread), 2 / spread, coefficient.unit,
+                   coefficient.estimator + "; one replica: error as if the ions moved independently")
+
+
 def nernst_einstein(coefficients, charges, counts, volume, temperature):
     """sigma_NE in S/m = sum z^2 N D / (V k_B T) over species; `coefficients`: Estimates of D, `charges` e, `counts`. An Estimate."""
     scale = SIEMENS_PER_METRE / (volume * BOLTZMANN * temperature)

@@ -166,3 +166,19 @@ def test_estimates_that_differ_are_told_apart():
     centre, error, total, dof, p = conductivity.agreement(made)
     assert centre == pytest.approx(102.5) and error == pytest.approx(3 ** -0.5) and dof == 2
     assert total == pytest.approx(2.5 ** 2 + 2.0 ** 2 + 4.5 ** 2) and p < 1e-6
+
+
+def test_replicas_with_different_currents_share_one_conductivity():
+    # 60 runs of four replicas whose currents differ by a factor of three: interval 95 % (50 of 60 or fewer: chance 0.2 %), and the error of the
+    # weighted mean, 1 / sqrt(sum of entropies / 2), which a plain ratio of means would miss by 10 %
+    rng = np.random.default_rng(77)
+    inside, errors, entropies = 0, [], []
+    for _ in range(60):
+        parts = [constant_current(rng, drive_for(s)[0], 1, 60) for s in (10.0, 20.0, 50.0, 90.0)]
+        impulse, flow, work = ([part[k][0] for part in parts] for k in range(3))
+        result = conductivity.driven("constant_current", impulse, flow, BLOCK, VOLUME)
+        inside += result.sigma.low < EXACT < result.sigma.high
+        errors.append(result.sigma.relative)
+        entropies.append(conductivity.entropy_production(work, TEMPERATURE, result.level)[0].value)
+    assert inside > 50
+    assert np.median(errors) == pytest.approx(math.sqrt(2 / np.mean(entropies)), rel=0.06)
