@@ -5,7 +5,7 @@ from ..core.random import stream_key
 from ..kernels.integrate import close_step, half_kick, langevin_half, largest_displacement, open_step
 from ..kernels.philox import normals
 from ..parallel.domain import check_halo, refresh
-from ..parallel.reduce import ordered_sum, vote_largest
+from ..parallel.reduce import ordered_sum, vote_max
 
 
 def advance(sim, until, observers=(), stop=None):
@@ -108,7 +108,7 @@ def settle_lists(sim, votes, stop):
     state = sim.state
     votes[0] = largest_displacement(state.n_owned, state.position, sim.reference)
     votes[1] = stop
-    worst = vote_largest(sim.comm, votes)
+    worst = vote_max(sim.comm, votes)
     if not worst[0] < max(sim.domain.halo_width, sim.forces.skin) ** 2:
         check_halo(sim.domain, state, sim.reference, sim.forces.skin, sim.step + 1)     # names the particles
     if 2.0 * np.sqrt(worst[0]) < sim.forces.skin:

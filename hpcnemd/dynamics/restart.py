@@ -4,7 +4,6 @@ On the same rank grid the rows come back in their order, the lists are made from
 not computed: the continued run is the uninterrupted one, bit for bit. On another grid the particles are dealt out anew."""
 import numpy as np
 
-from ..core.state import State
 from ..parallel.domain import scatter
 from .simulation import Shared
 
@@ -42,8 +41,7 @@ def restore(sim, meta, rows, same_grid):
         sim.restore_lists(rows["reference"])
         state.force[:n] = rows["force"]
     else:
-        whole = State.of(state.box, state.kinds, rows["species"], rows["position"], rows["velocity"], rows["id"], rows["image"])
-        sim.state = scatter(sim.domain, whole)
+        scatter(sim.domain, state, {name: rows[name] for name in ROWS if name != "force"})
         sim.heat_here[:] = np.sum(rows["heat_here"]) if sim.comm.rank == 0 else 0.0
         sim.rebuild()
         sim.evaluate(observe=False)

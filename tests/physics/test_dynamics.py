@@ -57,7 +57,7 @@ def build(comm, kind="constant_current", value=0.02, thermostat="nose_hoover", t
     species = np.arange(N) % 3
     sites = np.random.default_rng(1).uniform(0, 1, (N, 3)) * BOX.lengths
     domain = Domain(comm, BOX, choose_grid(comm.size, BOX.lengths), 2.0)
-    state = scatter(domain, State.of(BOX, KINDS, species, sites))
+    state = scatter(domain, State.empty(BOX, KINDS), {"species": species, "position": sites})
     draw_velocities(comm, state, temperature, seed, 0)
     colour = Colour.of(KINDS, np.bincount(species), ["Li"], "x")
     sim = Simulation(state, domain, Springs(comm, sites), colour, timestep, seed)
@@ -139,7 +139,7 @@ def test_nose_hoover_chain_samples_the_canonical_energy():
     """Mean and variance of the kinetic energy over 40 blocks, each within 3.5 standard errors of g kT/2 and g (kT)^2/2 (correct code fails in 0.1 %)."""
     sim, watch = build(SerialComm(), timestep=2.0), Watch(25)
     advance(sim, 2000)
-    advance(sim, 42000, [watch])
+    advance(sim, 22000, [watch])
     g, kt = 3 * N - 4, BOLTZMANN * 600.0
     kinetic = np.array(watch.temperature) * BOLTZMANN * g / 2
     for values, target in ((kinetic, g * kt / 2), ((kinetic - g * kt / 2) ** 2, g * kt**2 / 2)):

@@ -59,7 +59,7 @@ class Replica:
 
     def _fresh(self):
         sim, system, run = self.sim, self.prepared.system, self.prepared.deck.run
-        sim.state = scatter(sim.domain, State.of(system.box, system.kinds, system.species, system.position))
+        scatter(sim.domain, sim.state, {"species": system.species, "position": system.position})
         draw_velocities(self.comm, sim.state, run.temperature, run.seed, self.index)
         self._enter(self.prepared.schedule.phase(0))
         sim.start()
