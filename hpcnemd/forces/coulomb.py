@@ -10,6 +10,7 @@ import numpy as np
 
 from ..core.errors import InputError
 from ..core.units import COULOMB
+from ..kernels.ewald import damped_forces
 from ..kernels.splines import ORDERS, axis_sums
 
 METHODS = ("ewald", "spme", "dsf", "none")
@@ -56,6 +57,16 @@ def dsf_self_energy(settings, kinds, counts, cutoff):
     Fennell and Gezelter, J. Chem. Phys. 124, 234104 (2006)."""
     square = float(np.dot(kinds.charge ** 2, counts))
     return -COULOMB * (settings.beta / math.sqrt(math.pi) + 0.5 * math.erfc(settings.beta * cutoff) / cutoff) * square
+
+
+def coulomb_force_scale(box, kinds, species, position, sample=256):
+    """Rms Coulomb force component (eV/angstrom) of a structure, to a few per cent, for `choose_coulomb`: damped shifted forces on `sample` particles
+    spread evenly over the rows. `species` (n,) rows of `kinds`, `position` (n, 3) angstrom of all particles: the same on every rank count."""
+    charge = np.asarray(kinds.charge)[species]
+    rows = np.unique(np.linspace(0, len(charge) - 1, min(sample, len(charge))).astype(np.int64))
+    force = np.empty((len(rows), 3))
+    damped_forces(np.ascontiguousarray(position, dtype=np.float64), charge, box.lengths, rows, 0.2, 14.0, force)
+    return COULOMB * math.sqrt(float((force ** 2).mean()))
 
 
 def choose_coulomb(method, accuracy, cutoff, box, kinds, counts, truncation="plain", force_scale=None, damping=None):

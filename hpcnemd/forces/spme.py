@@ -65,13 +65,12 @@ class Spme:
 
     def _add(self, state, force):
         """Collective. Net mesh force over all ranks; it is taken off in proportion to mass, so that momentum is kept."""
-        mass = state.mass()
-        total = ordered_sum(self.comm, np.append(force.sum(0), mass.sum()))
-        net = total[:3].copy()
-        if self.remove_net_force:
-            force -= mass[:, None] * (net / total[3])
-        state.force[:state.n_owned] += force
-        return net
+        n, mass = state.n_owned, self.kinds.mass
+        local = np.empty(4)
+        kernels.sum_forces(force, state.species, mass, n, local)
+        total = ordered_sum(self.comm, local)
+        kernels.add_forces(force, state.species, mass, n, total[:3] / total[3] if self.remove_net_force else np.zeros(3), state.force)
+        return total[:3]
 
 
 def _loops(order, path, brick):

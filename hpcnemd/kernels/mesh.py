@@ -141,42 +141,62 @@ def unpack_planes(message, planes, ny, nz, rows, columns, brick):
 
 
 @njit(cache=True, error_model="numpy", fastmath=FAST)
-def add_planes(message, planes, first_y, first_z, rows, columns, slab):
-    """Adds a message to the planes of a slab (nx, ny, nz), its rows and columns wrapped round the mesh as often as needed.
-    planes: row of the slab for each plane of the message; first_y, first_z: mesh point of the message's row and column 0, in [0, ny) and [0, nz)."""
+def add_planes(source, source_planes, source_ny, source_nz, planes, first_y, first_z, rows, columns, slab):
+    """Adds planes of a flat source (a brick, or a message) to planes of a slab (nx, ny, nz), rows and columns wrapped round the mesh as often as needed.
+    source_planes, planes: which plane of the source goes to which of the slab; first_y, first_z: mesh point of row and column 0, in [0, ny) and [0, nz)."""
     ny, nz = slab.shape[1], slab.shape[2]
-    at = 0
     for a in range(planes.size):
         y = first_y
         for r in range(rows):
+            at = (source_planes[a] * source_ny + r) * source_nz
             z, done = first_z, 0
             while done < columns:
                 run = min(nz - z, columns - done)
                 for c in range(run):
-                    slab[planes[a], y, z + c] += message[at + done + c]
+                    slab[planes[a], y, z + c] += source[at + done + c]
                 done += run
                 z = 0
-            at += columns
             y = y + 1 if y + 1 < ny else 0
 
 
 @njit(cache=True, error_model="numpy", fastmath=FAST)
-def take_planes(slab, planes, first_y, first_z, rows, columns, message):
-    """The inverse of `add_planes`: copies of the slab's points for a brick."""
+def take_planes(slab, planes, first_y, first_z, rows, columns, target, target_planes, target_ny, target_nz):
+    """The way back of `add_planes`: copies the slab's points to the planes of a flat target."""
     ny, nz = slab.shape[1], slab.shape[2]
-    at = 0
     for a in range(planes.size):
         y = first_y
         for r in range(rows):
+            at = (target_planes[a] * target_ny + r) * target_nz
             z, done = first_z, 0
             while done < columns:
                 run = min(nz - z, columns - done)
                 for c in range(run):
-                    message[at + done + c] = slab[planes[a], y, z + c]
+                    target[at + done + c] = slab[planes[a], y, z + c]
                 done += run
                 z = 0
-            at += columns
             y = y + 1 if y + 1 < ny else 0
+
+
+@njit(cache=True, error_model="numpy", fastmath=FAST)
+def sum_forces(force, species, mass, n, total):
+    """total (4,) = sum of force [0, n) and of the mass (by species) that it acts on."""
+    fx, fy, fz, m = 0.0, 0.0, 0.0, 0.0
+    for i in range(n):
+        fx += force[i, 0]
+        fy += force[i, 1]
+        fz += force[i, 2]
+        m += mass[species[i]]
+    total[0], total[1], total[2], total[3] = fx, fy, fz, m
+
+
+@njit(cache=True, error_model="numpy", fastmath=FAST)
+def add_forces(force, species, mass, n, acceleration, out):
+    """out [0, n) += force - mass * acceleration (3,)."""
+    for i in range(n):
+        m = mass[species[i]]
+        out[i, 0] += force[i, 0] - m * acceleration[0]
+        out[i, 1] += force[i, 1] - m * acceleration[1]
+        out[i, 2] += force[i, 2] - m * acceleration[2]
 
 
 @njit(cache=True, error_model="numpy", fastmath=FAST)

@@ -126,32 +126,33 @@ class DistributedMesh:
 
     def deposit(self):
         """Collective. The slab (own x, ny, nz) with all bricks added, in rank order."""
-        self._pack()
+        brick, own = self.brick, self.comm.rank
+        for piece in self._sends:
+            if piece is not None and piece.rank != own:
+                kernels.pack_planes(brick.points, piece.brick_planes, brick.ny, brick.nz, piece.rows, piece.columns, piece.message)
         self._exchange(self._sends, self._receives, TAG_DEPOSIT)
         self.slab[...] = 0.0
         for piece in self._receives:
             if piece is not None:
-                source = self._sends[piece.rank] if piece.rank == self.comm.rank else piece
-                kernels.add_planes(source.message, piece.slab_planes, piece.first_y, piece.first_z, piece.rows, piece.columns, self.slab)
+                kernels.add_planes(*self._source(piece), piece.slab_planes, piece.first_y, piece.first_z, piece.rows, piece.columns, self.slab)
         return self.slab
 
     def collect(self, slab):
         """Collective. Fills the brick with the slabs' points."""
+        brick = self.brick
         for piece in self._receives:
             if piece is not None:
-                target = self._sends[piece.rank] if piece.rank == self.comm.rank else piece
-                kernels.take_planes(slab, piece.slab_planes, piece.first_y, piece.first_z, piece.rows, piece.columns, target.message)
+                kernels.take_planes(slab, piece.slab_planes, piece.first_y, piece.first_z, piece.rows, piece.columns, *self._source(piece))
         self._exchange(self._receives, self._sends, TAG_COLLECT)
-        brick = self.brick
         for piece in self._sends:
-            if piece is not None:
+            if piece is not None and piece.rank != self.comm.rank:
                 kernels.unpack_planes(piece.message, piece.brick_planes, brick.ny, brick.nz, piece.rows, piece.columns, brick.points)
 
-    def _pack(self):
-        brick = self.brick
-        for piece in self._sends:
-            if piece is not None:
-                kernels.pack_planes(brick.points, piece.brick_planes, brick.ny, brick.nz, piece.rows, piece.columns, piece.message)
+    def _source(self, piece):
+        """(flat array, its planes, its rows and columns per plane) that a piece of this rank's slab is added from: the own brick, or a message."""
+        if piece.rank == self.comm.rank:
+            return self.brick.points, piece.brick_planes, self.brick.ny, self.brick.nz
+        return piece.message, np.arange(len(piece.brick_planes)), piece.rows, piece.columns
 
     def _exchange(self, out, into, tag):
         if self.comm.size == 1:
