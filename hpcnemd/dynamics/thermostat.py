@@ -9,10 +9,9 @@ import numpy as np
 
 from ..core.errors import InputError
 from ..core.units import BOLTZMANN
+from ..kernels.chain_thermostat import chain_half_step
 
 KINDS = ("nose_hoover", "gaussian", "langevin", "none")
-# Suzuki-Yoshida weights of fourth order
-_WEIGHTS = (1 / (2 - 2 ** (1 / 3)), 1 - 2 / (2 - 2 ** (1 / 3)), 1 / (2 - 2 ** (1 / 3)))
 
 
 class NoThermostat:
@@ -51,28 +50,7 @@ class NoseHooverChain(NoThermostat):
         self.velocity = np.zeros(chain)
 
     def half_step(self, kinetic, half_step):
-        scale = 1.0
-        for weight in _WEIGHTS:
-            factor = self._sweep(kinetic * scale * scale, weight * half_step)
-            scale *= factor
-        return scale
-
-    def _sweep(self, kinetic, step):
-        v, q, kt = self.velocity, self.mass, self.kt
-        last = len(v) - 1
-        half, quarter, eighth = step / 2, step / 4, step / 8
-
-        def push(k, kinetic):
-            drive = 2 * kinetic - self.degrees * kt if k == 0 else q[k - 1] * v[k - 1] ** 2 - kt
-            brake = math.exp(-v[k + 1] * eighth) if k < last else 1.0
-            v[k] = (v[k] * brake + quarter * drive / q[k]) * brake if k < last else v[k] + quarter * drive / q[k]
-        for k in range(last, -1, -1):
-            push(k, kinetic)
-        factor = math.exp(-v[0] * half)
-        kinetic = kinetic * factor * factor
-        for k in range(last + 1):
-            push(k, kinetic)
-        return factor
+        return chain_half_step(self.velocity, self.mass, kinetic, self.degrees, self.kt, half_step)
 
     def variables(self):
         return self.velocity.copy()
