@@ -6,6 +6,7 @@ gets its name by a rename. After that only three kinds of bytes change: raw data
 end-of-file address in the superblock, and the first dimension of each growing dataset. The last two are single aligned words of 8 bytes
 (HDF5 File Format Specification 3.0, sections II.A and IV.A.2.b): a reader finds the old value or the new one.
 """
+import errno
 import os
 import resource
 import struct
@@ -17,6 +18,7 @@ import numpy as np
 
 GROUP_BYTES = 64 * 1024     # small frames share a chunk of about this size
 MOST_GROUPS = 1000          # chunks per dataset: HDF5 needs quadratic time to lay them out
+LAYOUT = "provenance/layout"
 END_WORD = 40               # of the end-of-file address in a version 0 superblock
 
 
@@ -106,32 +108,43 @@ def compose(target, series=(), fixed=(), capacity=0, decorate=None):
 
     Returns its `Places`. Raises OSError where the target cannot be written.
     """
+    problem = None
+    for folder in ("/dev/shm", tempfile.gettempdir(), os.path.dirname(os.path.abspath(target))):
+        if not os.access(folder, os.W_OK):
+            continue
+        try:
+            return _compose_in(folder, target, series, fixed, capacity, decorate)
+        except _ScratchProblem as found:                                # a full /dev/shm is no reason to give up
+            problem = found.__cause__
+    raise problem or PermissionError(errno.EACCES, "no folder for temporary files", tempfile.gettempdir())
+
+
+class _ScratchProblem(Exception):
+    """HDF5 failed on the scratch file."""
+
+
+def _compose_in(folder, target, series, fixed, capacity, decorate):
     for attempt in range(6):
         margin = (64 * 1024 + (len(series) + len(fixed)) * 8192 + len(series) * 200 * _groups(series, capacity)) * 4**attempt
-        with _scratch() as scratch:
-            places = _build(scratch, series, fixed, capacity, decorate, margin)
-            if _is_sound(scratch, places):
+        handle, scratch = tempfile.mkstemp(suffix=".h5", prefix="hpcnemd-", dir=folder)
+        os.close(handle)
+        try:
+            try:
+                places = _build(scratch, series, fixed, capacity, decorate, margin)
+                sound = _is_sound(scratch, places)
+            except (OSError, RuntimeError) as problem:
+                raise _ScratchProblem from problem
+            if sound:
                 _copy_sparse(scratch, target)
                 _fill(target, fixed, places)
                 return places
+        finally:
+            os.unlink(scratch)
     raise RuntimeError(f"HDF5 {h5py.version.hdf5_version} puts metadata between the data; please report this")
 
 
 def _groups(series, capacity):
     return -(-capacity // frames_per_group(series, capacity))
-
-
-class _scratch:
-    """A sparse temporary file; in memory where the machine has /dev/shm."""
-
-    def __enter__(self):
-        folder = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-        handle, self.path = tempfile.mkstemp(suffix=".h5", prefix="hpcnemd-", dir=folder)
-        os.close(handle)
-        return self.path
-
-    def __exit__(self, *error):
-        os.unlink(self.path)
 
 
 def _build(path, series, fixed, capacity, decorate, margin):
@@ -143,7 +156,7 @@ def _build(path, series, fixed, capacity, decorate, margin):
             _create(f, one, None, one.shape, one.shape)
         handles = [_create(f, one, (per_group, *one.shape), (0, *one.shape), (None, *one.shape)) for one in series]
         if series:
-            note = f.require_group("parameters").attrs
+            note = f.require_group(LAYOUT).attrs
             note["frames_capacity"], note["head_bytes"] = np.int64(capacity), np.int64(0)
             for one in series:
                 for link in one.links:
@@ -183,7 +196,7 @@ def _create(f, one, chunk, shape, most):
 def read_places(path, series, fixed):
     """The `Places` of an existing file; `series`, `fixed`: names of datasets. Raises KeyError where one is absent."""
     with h5py.File(path, "r", locking=False) as f:
-        note = f["parameters"].attrs if series else {"frames_capacity": 0, "head_bytes": 0}
+        note = f[LAYOUT].attrs if series else {"frames_capacity": 0, "head_bytes": 0}
         places = Places(capacity=int(note["frames_capacity"]), head=int(note["head_bytes"]))
         for name in fixed:
             dataset = f[name]
@@ -294,9 +307,27 @@ def reserve(raw, start, end):
     try:
         os.posix_fallocate(raw.fileno(), start, end - start)
     except OSError as problem:
-        if problem.errno not in (22, 95):                               # EINVAL, EOPNOTSUPP: a file system that cannot reserve
+        if problem.errno not in (errno.EINVAL, errno.EOPNOTSUPP):        # a file system that cannot reserve
             raise
         os.ftruncate(raw.fileno(), end)
+
+
+def sync(path):
+    """fsync of a file or folder."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def update(path, places, name, change):
+    """A fixed dataset becomes `change(its value now)`, in place. Raises OSError."""
+    shape, dtype, offset = places.fixed[name]
+    size = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
+    with open(path, "r+b") as raw:
+        now = np.frombuffer(os.pread(raw.fileno(), size, offset), dtype).reshape(shape).copy()
+        put_runs(raw, [(offset, size)], np.broadcast_to(np.asarray(change(now), dtype), shape))
 
 
 def _fill(target, fixed, places):

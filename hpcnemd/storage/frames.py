@@ -10,6 +10,8 @@ from .agreement import on_root, together
 
 VALID = "parameters/valid_frames"
 
+_VALID = blueprint.Fixed(VALID, (), "<i8", description="frames that count; datasets may be longer by a burst that was cut short")
+
 
 class FrameFile:
     """All methods are collective over `writer.comm`. `series`: list of `blueprint.Series` of one file; `valid`: frames that count.
@@ -118,13 +120,9 @@ class FrameFile:
             self._put_valid(raw, frames)
             os.fsync(raw.fileno())
 
-    def write_fixed(self, name, value):
-        """Collective. Overwrites a fixed dataset with rank 0's `value`."""
-        def work():
-            shape, dtype, offset = self.places.fixed[name]
-            with open(self.path, "r+b") as raw:
-                blueprint.put_runs(raw, [(offset, int(np.prod(shape)) * np.dtype(dtype).itemsize)], np.broadcast_to(np.asarray(value, dtype), shape))
-        on_root(self.comm, work, self.path)
+    def update(self, name, change):
+        """Collective. A fixed dataset becomes `change(its value now)`, called on rank 0 only."""
+        on_root(self.comm, lambda: blueprint.update(self.path, self.places, name, change), self.path)
 
     def regrow(self, capacity):
         """Collective. A new file with room for `capacity` frames takes the place of this one; the frames are copied."""
@@ -172,8 +170,7 @@ def frames_in(path):
 
 def _compose(path, series, fixed, capacity, decorate):
     capacity = blueprint.within_file_limit(series, max(1, capacity))
-    valid = blueprint.Fixed(VALID, (), "<i8", description="frames that count; datasets may be longer by a burst that was cut short")
-    return blueprint.compose(path, series, [valid, *fixed], capacity, decorate)
+    return blueprint.compose(path, series, [_VALID, *fixed], capacity, decorate)
 
 
 def replace(path, build):
@@ -182,23 +179,14 @@ def replace(path, build):
     new = os.path.join(os.path.dirname(path), f".{os.path.basename(path)}.new")
     try:
         result = build(new)
-        sync(new)
+        blueprint.sync(new)
         os.replace(new, path)
-        sync(os.path.dirname(path))
+        blueprint.sync(os.path.dirname(path))
     except BaseException:
         if os.path.exists(new):
             os.unlink(new)
         raise
     return result
-
-
-def sync(path):
-    """fsync of a file or folder."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _texts(dataset):
@@ -229,7 +217,7 @@ def _copy_static(old, new, laid_out):
     """Groups, attributes and small datasets: all but the paths that the blueprint lays out."""
     def visit(group, target):
         for key, value in group.attrs.items():
-            if not (group.name == "/parameters" and key in ("frames_capacity", "head_bytes")):
+            if group.name.lstrip("/") != blueprint.LAYOUT:
                 target.attrs[key] = value
         for key in group:
             item = group[key]

@@ -7,11 +7,11 @@ import numpy as np
 
 from . import blueprint
 from .frames import VALID, FrameFile
+from .provenance import SLOTS, versions, write
 from .rows import sorted_ids, to_writers
 
 GROUP = "particles/trajectory"
 BURST_BYTES = 32 << 20      # that one rank may hold before a burst is written
-PARTS = {"velocity": ("Angstrom fs-1", "peculiar and streaming part together"), "force": ("eV Angstrom-1", "total force")}
 
 
 class TrajectoryWriter:
@@ -20,7 +20,7 @@ class TrajectoryWriter:
     def __init__(self, comm, path, writer, state, capacity, velocities=False, resume_frames=None, burst=None, attributes=None, provenance=None):
         """`capacity`: frames of the whole run; `resume_frames`: frames to keep of an existing file (None: a new file);
         `burst`: frames that are written together (None: chosen by their size); `attributes`: written to the group;
-        `provenance(file)`: decorates a new file, see `provenance.decorate`. Raises InputError where the file cannot be written or continued."""
+        `provenance`: what `provenance.collect` returned. Raises InputError where the file cannot be written or continued."""
         self.comm, self.writer, self.velocities = comm, writer, bool(velocities)
         self.ids = sorted_ids(comm, state.id[state.owned])
         self.bounds = writer.bounds(len(self.ids))
@@ -30,10 +30,10 @@ class TrajectoryWriter:
         self.pending, self.times = [], []
         if resume_frames is None:
             species = self._species(state)
-            self.file = FrameFile.create(path, writer, self.series, capacity,
-                                         decorate=lambda f: _decorate(f, self.ids, species, state, attributes or {}, provenance))
+            self.file = FrameFile.create(path, writer, self.series, capacity, SLOTS,
+                                         lambda f: _decorate(f, self.ids, species, state, attributes or {}, provenance))
         else:
-            self.file = FrameFile.resume(path, writer, self.series, resume_frames)
+            self.file = FrameFile.resume(path, writer, self.series, resume_frames, SLOTS)
 
     def _species(self, state):
         """(n,) int32 on rank 0, in the order of ids."""
@@ -97,7 +97,7 @@ def _decorate(f, ids, species, state, attributes, provenance):
     f.create_group("h5md").attrs["version"] = np.array([1, 1], np.int32)
     f.create_group("h5md/author").attrs["name"] = "hpcnemd"
     creator = f.create_group("h5md/creator")
-    creator.attrs["name"], creator.attrs["version"] = "hpcnemd", _version()
+    creator.attrs["name"], creator.attrs["version"] = "hpcnemd", versions()["hpcnemd"]
     group = f.create_group(GROUP)
     for key, value in attributes.items():
         group.attrs[key] = value
@@ -111,16 +111,7 @@ def _decorate(f, ids, species, state, attributes, provenance):
                                ("formal_charge", state.kinds.formal_charge, "e")):
         group[name] = np.asarray(values)[species]
         group[name].attrs["unit"] = unit
-    if provenance is not None:
-        provenance(f)
-
-
-def _version():
-    from importlib.metadata import PackageNotFoundError, version
-    try:
-        return version("hpcnemd")
-    except PackageNotFoundError:
-        return "unknown"
+    write(f, provenance or {})
 
 
 class Trajectory:

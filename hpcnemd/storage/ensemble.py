@@ -1,0 +1,177 @@
+"""The ensemble file: one row per replica in every dataset, all laid out at the start, so that each group writes its replicas' rows in place.
+
+Rows that were never written hold NaN (0 in whole numbers); `valid/<name>` counts what was. The file is the same whatever groups of ranks wrote it.
+"""
+import os
+from dataclasses import dataclass
+
+import h5py
+import numpy as np
+
+from ..core.errors import InputError
+from . import blueprint
+from .agreement import on_root
+from .frames import replace
+from .provenance import SLOTS
+from .provenance import write as write_provenance
+from .writer import choose_writer
+
+STATUS = ("missing", "running", "complete", "failed")
+ROOT = "ensemble"
+
+
+class EnsembleFile:
+    """Open for writing over `comm`, usually the leaders of the replica groups."""
+
+    def __init__(self, path, comm, replicas, schema, places, writer):
+        self.path, self.comm, self.replicas, self.schema = str(path), comm, replicas, schema
+        self.places, self.writer = places, writer
+        self._pending = []
+
+    @classmethod
+    def create(cls, path, comm, replicas, schema, writer="auto", attributes=None, provenance=None):
+        """Collective. A new file. `schema`: name -> (shape of one replica's row, dtype, unit, description); where the shape has an axis,
+        the first one counts blocks. Raises InputError where the folder cannot take it."""
+        def lay_out():
+            os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
+            return replace(path, lambda new: blueprint.compose(new, fixed=_fixed(replicas, schema), decorate=decorate))
+
+        def decorate(f):
+            group = f.require_group(ROOT)
+            for key, value in (attributes or {}).items():
+                group.attrs[key] = value
+            group.attrs["replicas"], group.attrs["status_names"] = np.int64(replicas), ",".join(STATUS)
+            write_provenance(f, provenance or {})
+        places = on_root(comm, lay_out, path, starting=True)
+        return cls(path, comm, replicas, schema, places, choose_writer(comm, writer))
+
+    @classmethod
+    def resume(cls, path, comm, replicas, schema, writer="auto"):
+        """Collective. An existing file of the same replicas and schema. Raises InputError where it is another."""
+        def inspect():
+            fixed = _fixed(replicas, schema)
+            try:
+                places = blueprint.read_places(path, [], [one.name for one in fixed])
+            except KeyError as problem:
+                raise InputError(f"{path}: {problem.args[0]}; it was written with other settings, choose another folder") from None
+            for one in fixed:
+                shape, dtype, _ = places.fixed[one.name]
+                if tuple(shape) != tuple(one.shape) or np.dtype(dtype) != np.dtype(one.dtype):
+                    raise InputError(f"{path}: {one.name} is {tuple(shape)} {np.dtype(dtype)}, needed is {tuple(one.shape)} {np.dtype(one.dtype)}; "
+                                     "it was written with other settings, choose another folder")
+            return places
+        places = on_root(comm, inspect, path, starting=True)
+        return cls(path, comm, replicas, schema, places, choose_writer(comm, writer))
+
+    def write_rows(self, replica, name, start_block, values):
+        """Not collective; on disk after the next `flush`. `values` (blocks, ...) become blocks [start_block, start_block + blocks) of this
+        replica, or its whole row where the row has no axis. Raises ValueError for what does not fit, TypeError for another kind of number."""
+        shape, dtype = tuple(self.schema[name][0]), np.dtype(self.schema[name][1])
+        values = np.asarray(values).astype(dtype, casting="same_kind")
+        fits = values.shape == shape if not shape else values.shape[1:] == shape[1:] and 0 <= start_block <= start_block + len(values) <= shape[0]
+        if not fits or not 0 <= replica < self.replicas:
+            raise ValueError(f"{name}: {values.shape} at block {start_block} of replica {replica} does not fit into {self.replicas} x {shape}")
+        if values.size:
+            self._put(f"{ROOT}/{name}", (replica, start_block) + (0,) * (len(shape) - 1) if shape else (replica,), values[None])
+        self._put(f"{ROOT}/valid/{name}", (replica,), np.array([start_block + len(values) if shape else 1], "<i8"), last=True)
+
+    def truncate(self, replica, name, blocks):
+        """Not collective; on disk after the next `flush`. Forgets all blocks of a replica from `blocks` on, as if they had never been written."""
+        shape, dtype = tuple(self.schema[name][0]), np.dtype(self.schema[name][1])
+        self._put(f"{ROOT}/valid/{name}", (replica,), np.array([blocks], "<i8"))
+        rest = (shape[0] - blocks, *shape[1:]) if shape else ()
+        if not shape and blocks == 0:
+            self._put(f"{ROOT}/{name}", (replica,), np.full((1,), _empty(dtype), dtype))
+        elif shape and rest[0] > 0:
+            self._put(f"{ROOT}/{name}", (replica, blocks) + (0,) * (len(shape) - 1), np.full((1, *rest), _empty(dtype), dtype))
+
+    def set_status(self, replica, status, cause=""):
+        """Not collective; on disk after the next `flush`. Raises ValueError for a status that is not in `STATUS`."""
+        self._put(f"{ROOT}/status", (replica,), np.array([STATUS.index(status)], "i1"), last=True)
+        self._put(f"{ROOT}/cause", (replica,), np.array([cause.encode()[:255]], "S256"), last=True)
+
+    def _put(self, name, start, block, last=False):
+        self._pending.append((last, name, start, block))
+
+    def flush(self):
+        """Collective. Everything pending on any rank is written: rows first, then what says that they are there."""
+        for last in (False, True):
+            mine = {}
+            for late, name, start, block in self._pending:
+                if late == last:
+                    mine.setdefault(name, []).append((start, block))
+            counts = [dict(part) for part in self.comm.allgather([(name, len(parts)) for name, parts in mine.items()])]
+            most = {name: max(part.get(name, 0) for part in counts) for name in sorted(set().union(*counts))}
+            if most:
+                self.writer.open(self.path, self.places, list(most))
+                for name, rounds in most.items():
+                    self._write_rounds(name, mine.get(name, []), rounds)
+                self.writer.close()
+            self.comm.Barrier()
+        self._pending = []
+        on_root(self.comm, lambda: blueprint.sync(self.path), self.path)
+
+    def _write_rounds(self, name, parts, rounds):
+        shape, dtype, _ = self.places.fixed[name]
+        nothing = ((0,) * len(shape), np.empty((0,) * len(shape), dtype))
+        for start, block in parts + [nothing] * (rounds - len(parts)):
+            self.writer.write(name, start, block)
+
+    def store(self):
+        """Not collective. Writes what is pending on this rank alone, in place: for groups that do not keep step with each other."""
+        with open(self.path, "r+b") as raw:
+            for last in (False, True):
+                for late, name, start, block in self._pending:
+                    if late == last:
+                        blueprint.put_runs(raw, self.places.runs(name, start, block.shape), block)
+        self._pending = []
+
+    def update(self, name, change):
+        """Collective. A fixed dataset becomes `change(its value now)`, called on rank 0 only."""
+        on_root(self.comm, lambda: blueprint.update(self.path, self.places, name, change), self.path)
+
+    def read(self):
+        """Not collective. What the file holds now, as `Ensemble`."""
+        return read(self.path)
+
+    def close(self):
+        """Collective."""
+        self.flush()
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """`arrays`: name -> (replicas, ...); `valid`: name -> (replicas,) blocks written; `units`, `descriptions`: name -> str;
+    `status`, `causes`: lists of str; `attributes`: dict."""
+    arrays: dict
+    valid: dict
+    units: dict
+    descriptions: dict
+    status: list
+    causes: list
+    attributes: dict
+
+
+def read(path):
+    """An ensemble file as `Ensemble`; needs no MPI. Raises OSError or KeyError where it is no such file."""
+    with h5py.File(path, "r", locking=False) as f:
+        group = f[ROOT]
+        names = list(group["valid"])
+        units, descriptions = ({name: group[name].attrs.get(key, "") for name in names} for key in ("unit", "description"))
+        return Ensemble({name: group[name][()] for name in names}, {name: group["valid"][name][:] for name in names}, units, descriptions,
+                        [STATUS[code] for code in group["status"][:]], [text.decode(errors="replace") for text in group["cause"][:]],
+                        dict(group.attrs.items()))
+
+
+def _empty(dtype):
+    return np.nan if np.dtype(dtype).kind == "f" else 0
+
+
+def _fixed(replicas, schema):
+    fixed = [blueprint.Fixed(f"{ROOT}/status", (replicas,), "i1", "", "index into status_names"), blueprint.Fixed(f"{ROOT}/cause", (replicas,), "S256")]
+    for name, (shape, dtype, unit, description) in schema.items():
+        if "/" in name or name in ("status", "cause", "valid"):
+            raise ValueError(f"{name!r} cannot be the name of a dataset")
+        fixed.append(blueprint.Fixed(f"{ROOT}/{name}", (replicas, *shape), np.dtype(dtype).str, unit, description, _empty(dtype)))
+        fixed.append(blueprint.Fixed(f"{ROOT}/valid/{name}", (replicas,), "<i8"))
+    return [*fixed, *SLOTS]
