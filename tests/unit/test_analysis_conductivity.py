@@ -4,20 +4,16 @@ Constant current: with J held, the field balances friction and noise, so its imp
 variance 2 k_B T tau/(sigma V), exactly. Constant field: J is an Ornstein-Uhlenbeck process about sigma V E."""
 import math
 
+import langevin_ions
 import numpy as np
 import pytest
+from langevin_ions import COUNT, EXACT, FRICTION, INSIDE, KT, TEMPERATURE, VOLUME
 from scipy import stats
-from scipy.signal import lfilter
 
 from hpcnemd.analysis import blocks, conductivity
-from hpcnemd.core.units import BOLTZMANN, ELEMENTARY_CHARGE, MASS, SIEMENS_PER_METRE
+from hpcnemd.core.units import BOLTZMANN, ELEMENTARY_CHARGE, SIEMENS_PER_METRE
 
-VOLUME, TEMPERATURE, COUNT, FRICTION = 5000.0, 1000.0, 56, 1 / 50.0
-ION_MASS = 6.94 * MASS
-INSIDE = COUNT / (VOLUME * ION_MASS * FRICTION)         # e^2/(eV angstrom fs)
-EXACT = SIEMENS_PER_METRE * INSIDE
 BLOCK = 2000.0
-KT = BOLTZMANN * TEMPERATURE
 
 
 def constant_current(rng, current, replicas=1, length=40):
@@ -28,25 +24,13 @@ def constant_current(rng, current, replicas=1, length=40):
 
 def constant_field(rng, field, replicas=1, length=40, step=10.0):
     """The same from an exactly integrated Ornstein-Uhlenbeck current."""
-    per_block, n = int(BLOCK / step), int(length * BLOCK / step)
-    decay, spread = math.exp(-FRICTION * step), COUNT * KT / ION_MASS
-    vv, xv = spread * (1 - decay ** 2), spread / FRICTION * (1 - decay) ** 2
-    xx = spread / FRICTION ** 2 * (2 * FRICTION * step - 3 + 4 * decay - decay ** 2)
-    root = np.linalg.cholesky([[vv, xv], [xv, xx]])
-    rows = []
-    for _ in range(replicas):
-        kicks = rng.standard_normal((n, 2)) @ root.T
-        start = math.sqrt(spread) * rng.standard_normal()
-        velocity = np.concatenate([[start], lfilter([1.0], [1.0, -decay], kicks[:, 0], zi=[decay * start])[0]])
-        moved = (1 - decay) / FRICTION * velocity[:-1] + kicks[:, 1]
-        rows.append(moved.reshape(length, per_block).sum(axis=1) / BLOCK + INSIDE * VOLUME * field)
+    path = langevin_ions.displacement(rng, int(length * BLOCK / step), step, (replicas,))[:, ::int(BLOCK / step)]
+    rows = list(np.diff(path, axis=1) / BLOCK + INSIDE * VOLUME * field)
     return [np.full(length, field * BLOCK) for _ in rows], rows, [field * row * BLOCK for row in rows]
 
 
 def drive_for(entropy_per_block):
-    """(J0, E) that produce this much entropy (k_B) per block."""
-    field = math.sqrt(entropy_per_block * KT / (INSIDE * VOLUME * BLOCK))
-    return INSIDE * VOLUME * field, field
+    return langevin_ions.drive_for(entropy_per_block, BLOCK)
 
 
 def test_the_unit_is_si():

@@ -1,30 +1,19 @@
 """Equilibrium estimators on an exactly integrated Ornstein-Uhlenbeck charge displacement: sigma = n q^2 / (m gamma)."""
 import math
 
+import langevin_ions
 import numpy as np
 import pytest
-from scipy.signal import lfilter
+from langevin_ions import COUNT, EXACT, FRICTION, ION_MASS, KT, TEMPERATURE, VOLUME
 
 from hpcnemd.analysis import blocks, einstein
-from hpcnemd.core.units import BOLTZMANN, MASS, SIEMENS_PER_METRE
 
-VOLUME, TEMPERATURE, COUNT, FRICTION, SAMPLE = 5000.0, 1000.0, 56, 1 / 50.0, 20.0
-ION_MASS = 6.94 * MASS
-EXACT = SIEMENS_PER_METRE * COUNT / (VOLUME * ION_MASS * FRICTION)
+SAMPLE = 20.0
 
 
 def displacement(rng, length, replicas=1, count=COUNT):
-    """P(t) (replicas, length + 1, 3) in e angstrom of `count` free ions of charge 1, exact at every sample."""
-    spread = count * BOLTZMANN * TEMPERATURE / ION_MASS
-    decay = math.exp(-FRICTION * SAMPLE)
-    vv, xv = spread * (1 - decay ** 2), spread / FRICTION * (1 - decay) ** 2
-    xx = spread / FRICTION ** 2 * (2 * FRICTION * SAMPLE - 3 + 4 * decay - decay ** 2)
-    kicks = rng.standard_normal((replicas, 3, length, 2)) @ np.linalg.cholesky([[vv, xv], [xv, xx]]).T
-    start = math.sqrt(spread) * rng.standard_normal((replicas, 3, 1))
-    after, _ = lfilter([1.0], [1.0, -decay], kicks[..., 0], axis=-1, zi=decay * start)
-    before = np.concatenate([start, after[..., :-1]], axis=-1)
-    path = np.cumsum((1 - decay) / FRICTION * before + kicks[..., 1], axis=-1)
-    return np.concatenate([np.zeros((replicas, 3, 1)), path], axis=-1).transpose(0, 2, 1)
+    """P(t) (replicas, length + 1, 3) in e angstrom."""
+    return langevin_ions.displacement(rng, length, SAMPLE, (replicas, 3), count).transpose(0, 2, 1)
 
 
 def test_intervals_of_both_estimators_hold_the_exact_value():
@@ -93,7 +82,7 @@ def test_free_ions_have_haven_ratio_one():
         collective.append(tracers.sum(axis=0))
         msd += [np.mean([einstein.mean_square(t[:, axis], 59) for t in tracers], axis=0) for axis in range(3)]
     d = einstein.diffusion(np.array(msd), lags, 500.0)
-    assert abs(d.value - BOLTZMANN * TEMPERATURE / (ION_MASS * FRICTION)) < 4 * d.error + 1e-3 * d.value and d.relative < 0.03
+    assert abs(d.value - KT / (ION_MASS * FRICTION)) < 4 * d.error + 1e-3 * d.value and d.relative < 0.03
     uncorrelated = einstein.nernst_einstein([d], [1.0], [COUNT], VOLUME, TEMPERATURE)
     assert uncorrelated.value == pytest.approx(EXACT, rel=4 * uncorrelated.relative)
     paths = einstein.paths_of(np.array(collective))
