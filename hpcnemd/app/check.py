@@ -1,0 +1,166 @@
+"""`hpcnemd check DECK`: everything that the run will do, and everything that is wrong with the input, before any work."""
+from collections import Counter
+
+import numpy as np
+
+from ..core.errors import InputError
+from ..core.units import in_unit
+from .deck import load_deck, resolved_text
+from .target import folder_problems
+
+
+def check_deck(path, ranks=1):
+    """Prints what a deck amounts to on `ranks` ranks; returns the exit code. Raises InputError with every problem at once."""
+    loaded = load_deck(path)
+    prepared, problems = prepare_and_check(loaded, ranks)
+    if problems:
+        raise InputError(problems)
+    system = prepared.system
+    for title, lines in (("deck, with all defaults", resolved_text(loaded.deck).rstrip().split("\n")),
+                         ("structure", structure_lines(system)),
+                         ("force field", forcefield_lines(system)),
+                         ("forces", force_lines(system)),
+                         (f"on {ranks} rank{'s' * (ranks > 1)}", layout_lines(loaded.deck, system, ranks)),
+                         ("run", run_lines(loaded, prepared, ranks))):
+        print(f"== {title}")
+        for line in lines:
+            print(f"   {line}" if line else "")
+    print(f"the input is right; run it with: mpirun -n {ranks} hpcnemd run {path}")
+    return 0
+
+
+def prepare_and_check(loaded, ranks):
+    """(PreparedRun or None, problems) of a LoadedDeck on a number of ranks: the same checks for `check` and `run`. Needs no MPI."""
+    from ..parallel.layout import check_layout, choose_ranks_per_replica
+    deck, prepared, problems = loaded.deck, None, []
+    try:
+        prepared = loaded.experiment.prepare(deck, loaded.base)
+    except InputError as error:
+        problems += error.problems
+    if ranks < 1:
+        return prepared, problems + [f"--ranks {ranks}: at least 1 is needed"]
+    per_replica = deck.parallel.ranks_per_replica or choose_ranks_per_replica(ranks, deck.run.replicas)
+    problems += check_layout(ranks, deck.run.replicas, per_replica, deck.parallel.grid)
+    needed = sum(disk_need(deck, prepared).values()) if prepared is not None else 0
+    first = disk_need(deck, prepared)["checkpoints"] if prepared is not None else 1 << 16
+    problems += folder_problems(loaded.folder, first, needed)
+    return prepared, problems
+
+
+def structure_lines(system):
+    from ..experiments.structures import mass_density, nearest_pair
+    structure, box = system.structure, system.box
+    counts = Counter(structure.names)
+    distance, i, j = nearest_pair(structure)
+    yield f"{len(structure.names)} ions: " + ", ".join(f"{counts[name]} {name}" for name in system.kinds.names)
+    yield "cell " + " x ".join(f"{edge:.6g}" for edge in box.lengths[:box.dimensions]) + f" angstrom, volume {box.volume:.6g} angstrom^3"
+    if box.dimensions == 3 and system.forcefield.units == "metal":
+        yield f"density {mass_density(structure, system.kinds, system.species):.4f} g/cm3"
+    yield f"closest ions: {i} ({structure.names[i]}) and {j} ({structure.names[j]}), {distance:.4f} angstrom"
+
+
+def forcefield_lines(system):
+    """One line a row, with its provenance mark: source, measured, derived or unverified."""
+    from ..forces.forcefield import describe
+    field = system.forcefield
+    yield f"{field.name}: {field.description}"
+    rows = [tuple(str(cell) for cell in row) for row in describe(field)]
+    widths = [max(len(row[k]) for row in rows) for k in range(3)]
+    for row in rows:
+        yield f"{row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]:<{widths[2]}}  {row[3]}".rstrip()
+    for note in field.notes:
+        yield f"note: {note}"
+
+
+def force_lines(system):
+    from ..experiments.system import cutoff_limit
+    yield f"cutoff {system.cutoff:g} angstrom (limit for this cell: {cutoff_limit(system.box):.4g}), skin {system.skin:g} angstrom, truncation {system.truncation}"
+    coulomb = system.coulomb
+    if coulomb is None:
+        yield "Coulomb: none"
+        return
+    parts = [f"Coulomb: {coulomb.method}", f"{'damping' if coulomb.method == 'dsf' else 'splitting'} {coulomb.beta:.6g} 1/angstrom"]
+    if coulomb.mesh is not None:
+        parts.append(f"mesh {' x '.join(str(n) for n in coulomb.mesh)}, order {coulomb.order}")
+    if coulomb.kmax is not None:
+        parts.append(f"wave numbers up to {' x '.join(str(k) for k in coulomb.kmax)}")
+    yield ", ".join(parts)
+    if coulomb.estimated_error is None:
+        yield "no error estimate: the damped sum is a model of its own, not an approximation of known error"
+    else:
+        yield (f"estimated rms error of a force component {coulomb.estimated_error:.2e} eV/angstrom = {coulomb.estimated_error / coulomb.force_scale:.2e} "
+               f"of {coulomb.force_scale:.3g} eV/angstrom (wanted: {coulomb.accuracy:.0e})")
+
+
+def layout_lines(deck, system, ranks):
+    from ..parallel.layout import choose_grid, choose_ranks_per_replica
+    per_replica = deck.parallel.ranks_per_replica or choose_ranks_per_replica(ranks, deck.run.replicas)
+    grid = deck.parallel.grid or choose_grid(per_replica, system.box.lengths, system.box.dimensions)
+    groups = ranks // per_replica
+    rounds = -(-deck.run.replicas // groups)
+    yield (f"{deck.run.replicas} replica{'s' * (deck.run.replicas > 1)} on {groups} group{'s' * (groups > 1)} of {per_replica} rank{'s' * (per_replica > 1)}"
+           + (f", {rounds} one after another" if rounds > 1 else ""))
+    edge = system.box.lengths / np.array(grid)
+    yield f"domains {' x '.join(str(n) for n in grid)}, each {' x '.join(f'{one:.4g}' for one in edge)} angstrom, {len(system.species) / per_replica:.4g} ions"
+    ghosts, pairs = neighbourhood(system, edge)
+    yield f"ghost ions per rank about {ghosts:.0f}, pairs in the lists about {pairs / per_replica:.3g} per rank"
+    yield f"memory about {memory_need(len(system.species) / per_replica, ghosts, pairs / per_replica) / 2**20:.0f} MiB per rank, libraries included"
+
+
+def neighbourhood(system, edge):
+    """(ghosts per rank, pairs per replica) at even density: half of the shell around a brick of `edge`, and half of the list spheres."""
+    width = system.cutoff + system.skin
+    density = len(system.species) / system.box.volume
+    x, y, z = edge
+    shell = 2 * width * (x * y + y * z + z * x) + np.pi * width**2 * (x + y + z) + 4 / 3 * np.pi * width**3
+    return 0.5 * density * shell, 0.5 * len(system.species) * density * 4 / 3 * np.pi * width**3
+
+
+LIBRARIES = 250e6           # bytes: Python, numpy, numba, HDF5 and MPI in one rank
+PER_ROW = 400               # bytes of one particle or ghost: state, slots, buffers
+PER_PAIR = 6                # bytes of one listed pair, with its share of the cluster's padding
+
+
+def memory_need(owned, ghosts, pairs):
+    """Bytes on one rank."""
+    return LIBRARIES + PER_ROW * (owned + ghosts) + PER_PAIR * pairs
+
+
+def disk_need(deck, prepared):
+    """Bytes by kind of file over the whole run: {"checkpoints", "trajectory", "series"}."""
+    run, ions, species = deck.run, len(prepared.system.species), len(prepared.system.kinds.names)
+    total = run.equilibrate + run.settle + run.measure
+    frames = int(total / deck.output.trajectory) + 1 if deck.output.trajectory else 0
+    samples = run.steps(run.measure) // max(1, run.steps(run.sample)) + 1
+    series = samples * 8 * (3 + 3 * species + 20)
+    return {"checkpoints": run.replicas * 2 * (ions * 250 + series + (1 << 16)),
+            "trajectory": run.replicas * frames * ions * (36 + 24 * deck.output.velocities),
+            "series": run.replicas * series}
+
+
+def run_lines(loaded, prepared, ranks):
+    deck = loaded.deck
+    run, drive = deck.run, deck.drive
+    yield f"{run.temperature:g} K, time step {run.timestep:g} fs, thermostat {run.thermostat.kind}" + (
+        f" ({run.thermostat.time:g} fs, on {run.thermostat.group})" if run.thermostat.kind != "none" else "")
+    steps = [run.steps(one) for one in (run.equilibrate, run.settle, run.measure)]
+    yield (f"equilibrate {steps[0]}, settle {steps[1]}, measure {steps[2]} steps = {run.n_blocks} blocks of {run.block_steps} "
+           f"({run.block_steps * run.timestep / 1e3:g} ps)")
+    yield from drive_lines(drive, prepared)
+    need = disk_need(deck, prepared)
+    yield "disk: " + ", ".join(f"{name} {size / 2**20:.1f} MiB" for name, size in need.items()) + f", in {loaded.folder}"
+
+
+def drive_lines(drive, prepared):
+    mobile = " ".join(name for name, moves in zip(prepared.system.kinds.names, prepared.colour.mobile) if moves)
+    if drive.kind == "none":
+        yield f"equilibrium; mobile ions: {mobile}"
+    elif drive.kind == "constant_field":
+        yield f"constant field {prepared.drive_value:g} V/angstrom along {drive.direction}; mobile ions: {mobile}"
+    elif np.isnan(prepared.drive_value):
+        yield f"constant current along {drive.direction}, its value chosen by a pilot run at the start; mobile ions: {mobile}"
+    else:
+        density = in_unit(prepared.drive_value / prepared.system.box.volume, "A/cm^2")
+        velocity = prepared.drive_value / prepared.colour.mobile_charge * 1e3
+        yield (f"constant current {prepared.drive_value:.6g} e angstrom/fs along {drive.direction} = {density:.4g} A/cm^2 "
+               f"= a drift of {velocity:.4g} angstrom/ps; mobile ions: {mobile}")

@@ -1,0 +1,42 @@
+"""`hpcnemd run DECK`: input checked by rank 0 and agreed by all, then the experiment, then its report."""
+from pathlib import Path
+
+from ..core.errors import HpcnemdError, InputError
+from .deck import load_deck, parse_deck
+
+
+def run_deck(comm, path):
+    """Collective over `comm`. Runs a deck, or the rest of it; returns the exit code. Raises InputError (before any work, on all ranks alike),
+    PhysicsError, StoppedEarly."""
+    from ..parallel.launch import agree_on_errors
+    from ..parallel.layout import Layout
+    text, prepared, problem = None, None, None
+    if comm.rank == 0:
+        try:
+            text, prepared = _read(path, comm.size)
+        except HpcnemdError as error:
+            problem = error
+    agree_on_errors(comm, problem)
+    text, prepared = comm.bcast((text, prepared))
+    loaded = parse_deck(text, path)
+    deck = loaded.deck
+    layout = Layout(comm, deck.run.replicas, deck.parallel.ranks_per_replica, deck.parallel.grid, prepared.system.box)
+    loaded.experiment.run(prepared, layout, loaded.folder, text)
+    if comm.rank == 0:
+        from .results import write_report
+        write_report(loaded.folder)
+    return 0
+
+
+def _read(path, ranks):
+    """(text, PreparedRun) of a deck that is right in every respect; makes the result folder. On rank 0 only."""
+    from .check import prepare_and_check
+    loaded = load_deck(path)
+    prepared, problems = prepare_and_check(loaded, ranks)
+    if problems:
+        raise InputError(problems)
+    try:
+        Path(loaded.folder).mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        raise InputError(f"output.folder = {str(loaded.folder)!r}: cannot be made ({problem.strerror})") from None
+    return loaded.text, prepared
