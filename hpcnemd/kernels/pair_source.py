@@ -8,6 +8,7 @@ with the truncation's constants, adds forces to both particles of each pair, and
 the elementary functions: plain code calls the library's, vector code has polynomials (`coefficients`). In vector code 4 particles i meet `rows`
 particles j in one vector, `unroll` such vectors are worked on at once with their statements interleaved, and the forces of an observing kernel have the same bits
 as those of its silent twin. In the lines below a name that ends in @ is local to one of the unrolled vectors."""
+import re
 from dataclasses import dataclass
 
 from .coefficients import EXP2_DEGREE
@@ -93,12 +94,15 @@ def _inverse_distance(plan):
     return ["ir@ = 1.0 / sqrt(rm@)"]
 
 
+def distance_lines(plan):
+    """Statements from r2@ to ir@ = 1/r; vector code takes pairs beyond the cutoff at the cutoff, so that nothing overflows."""
+    return (["rm@ = minimum(r2@, cutoff2)"] if plan.vector else ["rm@ = r2@"]) + _inverse_distance(plan)
+
+
 def pair_lines(plan):
-    """Statements from r2@ to s@ = F/r and, where energies are needed, us@ (short range) and uc@ (Coulomb), all zero beyond the cutoff."""
+    """Statements from r2@, rm@ and ir@ to s@ = F/r and, where energies are needed, us@ (short range) and uc@ (Coulomb), all zero beyond the cutoff."""
     energies = plan.observe or plan.switched
-    lines = ["rm@ = minimum(r2@, cutoff2)"] if plan.vector else ["rm@ = r2@"]
-    lines += _inverse_distance(plan)
-    lines += ["i2@ = ir@ * ir@"]
+    lines = ["i2@ = ir@ * ir@"]
     gaps = [b - a for a, b in zip((0,) + plan.powers, plan.powers)]
     lines += ["i4@ = i2@ * i2@"] if any(gap % 6 >= 4 or gap >= 6 for gap in gaps) else []
     lines += ["i6@ = i4@ * i2@"] if any(gap >= 6 for gap in gaps) else []
@@ -184,6 +188,14 @@ def _interleaved(lines, unroll):
     return [line.replace("@", f"_{u}") for line in lines for u in range(unroll)]
 
 
+CARRIED = ("dx", "dy", "dz", "r2", "rm", "ir")
+
+
+def _renamed(line, names, prefix):
+    """The line with every local name of `names` prefixed."""
+    return re.sub(r"\b(" + "|".join(names) + r")(?=_\d)", prefix + r"\1", line)
+
+
 def _indented(lines, depth):
     return "\n".join("    " * depth + line for line in lines)
 
@@ -215,17 +227,25 @@ def _used(plan):
 def _vector_source(plan):
     names, used, lanes = parameter_names(plan), _used(plan), 4 * plan.rows
     stride = 4 * len(names)
-    pair = ["dx@ = xi - x_of(v@)", "dy@ = yi - y_of(v@)", "dz@ = zi - z_of(v@)", "r2@ = fma(dx@, dx@, fma(dy@, dy@, dz@ * dz@))"]
+    place = ["dx@ = xi - x_of(v@)", "dy@ = yi - y_of(v@)", "dz@ = zi - z_of(v@)", "r2@ = fma(dx@, dx@, fma(dy@, dy@, dz@ * dz@))"]
+    near = place + distance_lines(plan)
     push = ["ax = fma(s@, dx@, ax)", "ay = fma(s@, dy@, ay)", "az = fma(s@, dz@, az)"]
     inner = ["o%d = (c * kinds + species[b + m * %d + %d]) * %d" % (r, plan.rows, r, stride) for r in range(plan.rows)]
     for name in used:
         at = ", ".join(f"o{r} + {4 * names.index(name)}" for r in range(plan.rows))
         inner.append(f"{name} = load_quads(parameters, ({at},))")
-    inner += [f"v@ = load_rows_at(rows, b + m * {plan.rows})"] + pair + [f"r2@ = select(load(earlier, m * {lanes}) > 0.5, r2@, 1e30)"] + pair_lines(plan) + push
+    inner += [f"v@ = load_rows_at(rows, b + m * {plan.rows})"] + place + [f"r2@ = select(load(earlier, m * {lanes}) > 0.5, r2@, 1e30)"]
+    inner += distance_lines(plan) + pair_lines(plan) + push
     inner += [f"subtract_rows_at(force, b + m * {plan.rows}, row_sums(s@ * dx@, s@ * dy@, s@ * dz@))"] + _accumulate(plan)
-    outer = [f"v_{u} = load_rows(rows, neighbour, k + {u * plan.rows})" for u in range(plan.unroll)] + _interleaved(pair + pair_lines(plan) + push, plan.unroll)
+    first = [f"v_{u} = load_rows(rows, neighbour, begin + {u * plan.rows})" for u in range(plan.unroll)] + _interleaved(near, plan.unroll)
+    # the next vectors' distances and roots are worked out beside this one's polynomials: a chain from one end to the other is too long for the
+    # processor to look across
+    outer = [f"v_{u} = load_rows(rows, neighbour, k + {plan.multiple + u * plan.rows})" for u in range(plan.unroll)]
+    outer += [_renamed(line, CARRIED, "next_") for line in _interleaved(near, plan.unroll)]
+    outer += _interleaved(pair_lines(plan) + push, plan.unroll)
     outer += _interleaved(["w@ = row_sums(s@ * dx@, s@ * dy@, s@ * dz@)"], plan.unroll)
     outer += [f"subtract_rows(force, neighbour, k + {u * plan.rows}, w_{u})" for u in range(plan.unroll)] + _interleaved(_accumulate(plan), plan.unroll)
+    outer += _interleaved([f"{name}@ = next_{name}@" for name in CARRIED], plan.unroll)
     header = ["from numba import njit", "from hpcnemd.kernels.simd import fma, lanes, maximum, minimum, power_of_two, rsqrt14, select, sqrt, total",
               "from hpcnemd.kernels.simd_rows import rows as row_functions", "", f"_lanes, _rows = lanes({lanes}), row_functions({plan.rows})",
               "load, splat = _lanes.load, _lanes.splat"] + [f"{f} = _rows.{f}" for f in ("load_rows", "load_rows_at", "load_quads", "load_i", "x_of", "y_of", "z_of",
@@ -249,6 +269,7 @@ def kernel({ARGUMENTS}):
                 continue
             o = (c * kinds + t) * {stride}
 {_indented([f"{name} = load_i(parameters, o + {4 * names.index(name)})" for name in used], 3)}
+{_indented(first, 3)}
             for k in range(begin, end, {plan.multiple}):
 {_indented(outer, 4)}
         store_i(fx, b, ax)
@@ -302,6 +323,7 @@ def _plain_source(plan):
     body = ["dx@, dy@, dz@ = x[i] - xj, y[i] - yj, z[i] - zj", "r2@ = fma(dx@, dx@, fma(dy@, dy@, dz@ * dz@))", "if r2@ < cutoff2:"]
     pair = [f"{name} = parameters[o + {4 * names.index(name)} + i - b]" for name in used] + pair_lines(plan)
     pair += ["fx[i] += s@ * dx@", "fy[i] += s@ * dy@", "fz[i] += s@ * dz@", "gx += s@ * dx@", "gy += s@ * dy@", "gz += s@ * dz@"] + _accumulate(plan)
+    pair = pair[:len(used)] + distance_lines(plan) + pair[len(used):]
     loop = _indented([line.replace("@", "_0") for line in body], 0).split("\n") + _indented([line.replace("@", "_0") for line in pair], 1).split("\n")
     particle = ["xj, yj, zj = rows[4 * j], rows[4 * j + 1], rows[4 * j + 2]", "gx, gy, gz = 0.0, 0.0, 0.0"]
     back = ["force[4 * j] -= gx", "force[4 * j + 1] -= gy", "force[4 * j + 2] -= gz"]
