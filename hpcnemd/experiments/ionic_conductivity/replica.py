@@ -3,7 +3,7 @@ import time
 
 import numpy as np
 
-from ...core.errors import PhysicsError
+from ...core.errors import InputError, PhysicsError
 from ...core.state import State
 from ...core.units import BOLTZMANN
 from ...dynamics.drive import Drive
@@ -15,12 +15,14 @@ from ...dynamics.thermostat import make_thermostat
 from ...dynamics.tracer import TracerDisplacements
 from ...dynamics.velocities import draw_velocities
 from ...forces.evaluator import Forces
-from ...parallel.domain import Domain, scatter
+from ...parallel.domain import Domain, gather_sorted, scatter
 from ...parallel.reduce import vote_any
 from ...storage import checkpoint
+from ...storage.provenance import versions
 
 PILOT_X = 0.44       # q E a / 2 kT of the pilot run: 80 % of the hop model's 5 % limit, for hops of 2 angstrom
 PILOT_HOP = 2.0      # angstrom
+LIBRARIES = ("hpcnemd", "numpy", "numba", "llvmlite")       # whose versions can change the last bit of a step
 
 
 class Replica:
@@ -44,8 +46,9 @@ class Replica:
                                           schedule.lags, n_species)
         self.pilot = None
         self.phase = None
-        self.saved_at = time.monotonic()
-        self.resumed_from = None
+        self.saved_at, self.saved_step = time.monotonic(), 0
+        self.resumed_from, self.warnings = None, []
+        self.frames, self.flush = 0, None       # of the trajectory, where one is written
 
     # ---- beginning --------------------------------------------------------------------------------------------------
     def begin(self):
@@ -53,8 +56,11 @@ class Replica:
         found = checkpoint.load_latest(self.comm, self.folder)
         if found is None:
             self._fresh()
-        else:
-            self._resume(*found)
+            return self.sim.step
+        same = found.own and np.array_equal(found.tree["simulation"]["grid"], self.sim.domain.grid)
+        if found.own and not same:
+            found = checkpoint.load_latest(self.comm, self.folder, whole=True)
+        self._resume(found, same)
         return self.sim.step
 
     def _fresh(self):
@@ -66,18 +72,42 @@ class Replica:
         if self.phase == "measure":
             self._begin_measurement()
 
-    def _resume(self, meta, rows, same_grid):
-        step = int(meta["simulation"]["step"])
+    def _resume(self, saved, same_grid):
+        meta, rows = saved.tree, saved.arrays
+        self._check_identity(meta["identity"])
         self.drive_value = float(meta["drive_value"])
-        phase = str(meta["phase"])
-        self._enter(phase)
+        self._enter(str(meta["phase"]))
         restore(self.sim, meta["simulation"], rows, same_grid)
+        self.frames = int(meta["frames"])
+        self.warnings = self._differences(saved, same_grid)
         self.blocks.restore(meta["blocks"])
         self.series.restore(meta["series"])
         if self.pilot is not None:
             self.pilot.restore(meta["pilot"])
         self.tracer.restore(meta["tracer"], rows)
-        self.resumed_from = step
+        self.resumed_from = self.saved_step = self.sim.step
+
+    def _check_identity(self, stored):
+        """A checkpoint of another run is not continued."""
+        mine = self.prepared.deck.identity()
+        different = sorted(f"{table}.{key}" for table in set(mine) | set(stored) if isinstance(mine.get(table), dict)
+                           for key in set(mine[table]) | set(stored.get(table, {})) if mine[table].get(key) != stored.get(table, {}).get(key))
+        if different:
+            raise InputError(f"{self.folder}: holds a checkpoint of a run with other {', '.join(different)}; write another output.folder for the "
+                             "new run, or remove this one to start again")
+
+    def _differences(self, saved, same_grid):
+        """What keeps the continued run from being the uninterrupted one bit for bit (list of str)."""
+        stored, told = saved.tree["versions"], []
+        now = versions()
+        changed = [f"{name} {stored.get(name)} -> {now.get(name)}" for name in sorted(now) if name in LIBRARIES and stored.get(name) != now.get(name)]
+        if changed:
+            told.append("other libraries: " + ", ".join(changed))
+        if saved.tree["simulation"]["kernel_path"] != self.sim.forces.pair.path:
+            told.append(f"other kernels: {saved.tree['simulation']['kernel_path']} -> {self.sim.forces.pair.path}")
+        if not same_grid:
+            told.append("another grid of ranks")
+        return told
 
     def _enter(self, phase):
         """Drive and thermostat of a phase."""
@@ -151,19 +181,20 @@ class Replica:
             due = time.monotonic() - self.saved_at > every.seconds
         return vote_any(self.comm, due)
 
-    saved_step = 0
-
-    def save(self):
-        """Collective. A checkpoint of everything that the rest of the run depends on."""
+    def save(self, first=False):
+        """Collective. A checkpoint of everything that the rest of the run depends on; the trajectory is brought up to it before."""
+        if self.flush is not None:
+            self.flush()
         meta, rows = snapshot(self.sim)
         tree = {"simulation": meta, "blocks": self.blocks.tree(), "series": self.series.tree(), "tracer": self.tracer.tree(),
-                "phase": self.phase, "drive_value": np.float64(self.drive_value), "replica": np.int64(self.index)}
+                "phase": self.phase, "drive_value": np.float64(self.drive_value), "replica": np.int64(self.index),
+                "identity": self.prepared.deck.identity(), "versions": versions(), "frames": np.int64(self.frames)}
         if self.pilot is not None:
             tree["pilot"] = self.pilot.tree()
         tracer = self.tracer.rows()
         if self.comm.rank:
             tracer = {name: array[:0] for name, array in tracer.items()}
-        checkpoint.save(self.comm, self.folder, tree, rows | tracer, self.sim.step)
+        checkpoint.save(self.comm, self.folder, tree, rows | tracer, self.sim.step, first=first)
         self.saved_at, self.saved_step = time.monotonic(), self.sim.step
 
     # ---- result -----------------------------------------------------------------------------------------------------
@@ -184,16 +215,17 @@ class Replica:
         out["displacement_current"] = displacement - displacement[:1]
         out["current_vector"] = np.diff(displacement[edge], axis=0) / (schedule.block * self.sim.timestep)
         out["species_displacement"] = series.data["species_displacement"] - series.data["species_displacement"][:1]
-        out["msd"] = self._msd()
+        out["msd"] = self.tracer.averages()
+        out["final_position"] = self._final_positions()
         out["blocks_done"] = np.int64(blocks.done)
         out["samples_done"] = np.int64(series.taken)
         out["drive_value"] = np.float64(self.drive_value)
         return out
 
-    def _msd(self):
-        """(lags, s): in driven runs three times the mean over the axes across the drive, where the motion is the equilibrium one to first order."""
-        square = self.tracer.averages()
-        if not self.sim.drive.driven:
-            return square.sum(axis=2)
-        across = 1.0 - self.prepared.colour.axis**2
-        return 3.0 * np.einsum("lsk,k->ls", square, across) / across.sum()
+    def _final_positions(self):
+        """Collective. (n, 3) angstrom in the box, by particle id; on rank 0 of the replica."""
+        parts = gather_sorted(self.comm, self.sim.state, ("position", "image"))
+        if parts is None:
+            return None
+        self.sim.state.box.wrap(parts["position"], parts["image"])
+        return parts["position"]

@@ -1,0 +1,77 @@
+"""The ensemble file of the experiment: what its datasets mean, and how the replicas' rows get there."""
+import numpy as np
+
+from ...core.units import PRESSURE_GPA
+from ...storage.ensemble import EnsembleFile
+
+_PER_BLOCK = {
+    "impulse": ("eV fs/angstrom", "integral of the driving field lambda over the block, per unit charge"),
+    "current": ("e angstrom/fs", "mean of J = sum of c v along the drive"),
+    "work": ("eV", "work of the drive on the ions"),
+    "heat": ("eV", "heat taken out by the thermostat: kinetic energy change of its sub-steps"),
+    "energy_change": ("eV", "change of kinetic + potential energy"),
+    "ledger_error": ("eV", "energy change - work + heat"),
+    "temperature": ("K", "mean peculiar temperature"),
+    "kinetic": ("eV", "mean kinetic energy"),
+    "potential": ("eV", "mean potential energy"),
+    "drift": ("angstrom/fs", "mean velocity of the framework along the drive"),
+    "mesh_force": ("eV/angstrom", "largest component of the net mesh force before its removal, last sample"),
+}
+_SAMPLED = {
+    "potential_series": ("eV", "potential energy"),
+    "kinetic_series": ("eV", "kinetic energy"),
+    "ledger_series": ("eV", "energy change - work + heat since the measurement began"),
+}
+
+
+def schema(prepared):
+    """{dataset: (shape of a replica's row, dtype, unit, description)}."""
+    schedule, system = prepared.schedule, prepared.system
+    blocks, samples, species = schedule.blocks, schedule.samples, len(system.kinds.names)
+    table = {name: ((blocks,), "<f8", unit, text) for name, (unit, text) in _PER_BLOCK.items()}
+    table["current_vector"] = ((blocks, 3), "<f8", "e angstrom/fs", "mean of sum of c v, all components")
+    table["temperature_species"] = ((blocks, species), "<f8", "K", "mean peculiar temperature of each species")
+    table["pressure"] = ((blocks, 3, 3), "<f8", "GPa", "mean pressure tensor of the peculiar motion")
+    table |= {name: ((samples,), "<f8", unit, text) for name, (unit, text) in _SAMPLED.items()}
+    table["displacement_current"] = ((samples, 3), "<f8", "e angstrom", "sum of c r, unwrapped, since the measurement began")
+    table["species_displacement"] = ((samples, species, 3), "<f8", "angstrom", "sum of r over each species, unwrapped, since the measurement began")
+    table["msd"] = ((schedule.lags, species, 3), "<f8", "angstrom^2", "mean square displacement relative to the framework, by axis")
+    table["final_position"] = ((len(system.species), 3), "<f8", "angstrom", "last positions, in the box, by particle id")
+    for name, text in (("blocks_done", "finished blocks"), ("samples_done", "samples taken"), ("steps_done", "steps done")):
+        table[name] = ((), "<i8", "", text)
+    table["drive_value"] = ((), "<f8", "e angstrom/fs or eV/angstrom", "J0 of a constant current, or the constant field per unit charge")
+    return table
+
+
+def attributes(prepared):
+    """What the analysis needs beside the arrays."""
+    deck, system, schedule, colour = prepared.deck, prepared.system, prepared.schedule, prepared.colour
+    run = deck.run
+    names = np.array([name.encode() for name in system.kinds.names])
+    mobile = names[colour.mobile & (colour.counts > 0)]
+    lags = np.arange(1, schedule.lags + 1) * schedule.tracer * run.timestep
+    direction = deck.drive.direction if isinstance(deck.drive.direction, str) else "xyz"[int(np.argmax(np.abs(colour.axis)))]
+    return {"mode": deck.drive.kind, "temperature": run.temperature, "volume": system.box.volume, "box": system.box.lengths,
+            "block": schedule.block * run.timestep, "sample": schedule.sample * run.timestep, "timestep": run.timestep,
+            "equilibrate": schedule.equilibrate * run.timestep, "settle": (schedule.settle - schedule.equilibrate) * run.timestep,
+            "species": names, "counts": np.asarray(system.counts, np.int64), "charges": system.kinds.formal_charge, "colour": colour.charge,
+            "mobile": mobile, "direction": direction, "axis": colour.axis, "lags": lags, "particle_species": system.species.astype(np.int32),
+            "thermostat": run.thermostat.kind, "truncation": system.truncation, "cutoff": system.cutoff, "forcefield": system.forcefield.name}
+
+
+def store(prepared, layout, path, rows, statuses, provenance, writer="auto"):
+    """Collective over layout.world. One new file with the rows of all replicas: `rows` {replica: record} and `statuses` {replica: (status, cause)}
+    on the first rank of the group that ran them."""
+    if layout.leader_comm is None:
+        return
+    table = schema(prepared)
+    file = EnsembleFile.create(str(path), layout.leader_comm, prepared.deck.run.replicas, table, writer, attributes(prepared), provenance)
+    for replica, record in rows.items():
+        for name in table:
+            value = np.asarray(record[name])
+            if name == "pressure":
+                value = value * PRESSURE_GPA
+            file.write_rows(replica, name, 0, value)
+    for replica, (status, cause) in statuses.items():
+        file.set_status(replica, status, cause)
+    file.close()

@@ -1,0 +1,135 @@
+"""From a prepared deck to the ensemble file: every group of ranks takes its replicas through their phases, one after another."""
+import time
+from pathlib import Path
+
+import numpy as np
+
+from ...core.errors import HpcnemdError, PhysicsError, StoppedEarly
+from ...dynamics.observers import Observer
+from ...kernels.simd import choose_path
+from ...parallel.launch import StopFlag, agree_on_errors, compile_once
+from ...parallel.reduce import vote_any
+from ...storage.journal import Journal
+from ...storage.provenance import collect
+from ...storage.trajectory import TrajectoryWriter
+from ...storage.writer import choose_writer
+from .record import store
+from .replica import Replica
+from .warm_up import warm_up
+
+
+class Frames(Observer):
+    """Writes trajectory frames during the measurement."""
+
+    def __init__(self, every, writer, timestep, first):
+        super().__init__(every)
+        self.writer, self.timestep, self.first = writer, timestep, first
+
+    def due(self, step):
+        return step >= self.first and (step - self.first) % self.every == 0
+
+    def observe(self, sim):
+        self.writer.write(sim.step, sim.step * self.timestep, sim.state)
+
+
+def run(prepared, layout, folder, text="", progress=None):
+    """Collective over layout.world. Runs all replicas, or the rest of them, and writes `folder`/ensemble.h5.
+
+    `text`: the deck as read (provenance). `progress(total_steps, timestep)`: makes an object with update(step, note) and close(), on rank 0.
+    Raises StoppedEarly after a signal, the wall time or a full disk; PhysicsError when a replica broke (the others are finished first).
+    """
+    folder = Path(folder)
+    begun = time.monotonic()
+    compile_once(layout.world, lambda: warm_up(prepared))
+    deck = prepared.deck
+    flag = StopFlag().install()
+    leader = layout.domain_comm.rank == 0
+    record = collect(layout.world, text, deck.run.seed, (layout.n_groups, *layout.grid), choose_path("auto"), deck.parallel.writer)
+    if layout.world.rank == 0 and text:
+        (folder / "deck.toml").write_text(text, encoding="utf-8")
+    journal = Journal(layout.domain_comm, folder / ("journal.jsonl" if layout.group == 0 else f"journal_{layout.group}.jsonl"))
+    bar = progress(prepared.schedule.measure * len(layout.replicas), deck.run.timestep) if progress and layout.world.rank == 0 else None
+
+    def stop():
+        return bool(flag.received) or deck.output.walltime is not None and time.monotonic() - begun > deck.output.walltime
+
+    rows, statuses, stopped, problem = {}, {}, False, None
+    try:
+        for turn, index in enumerate(layout.replicas):
+            if stopped or vote_any(layout.domain_comm, stop()):
+                stopped = True
+                break
+            try:
+                replica, finished = _one(prepared, layout, folder, index, stop, journal, bar, turn, record)
+            except PhysicsError as error:
+                problem = PhysicsError(f"replica {index}: {error}")
+                statuses[index] = ("failed", str(error))
+                journal.note("failed", replica=index, cause=str(error))
+                continue
+            rows[index] = replica.record() | {"steps_done": np.int64(replica.sim.step)}
+            statuses[index] = ("complete" if finished else "running", "")
+            stopped = stopped or not finished
+    except HpcnemdError as error:               # bad input or a full disk: of this group; the others end what they do
+        problem = error
+    finally:
+        flag.restore()
+        if bar is not None:
+            bar.close()
+    if isinstance(problem, (PhysicsError, type(None))) or rows:
+        if not leader:
+            rows, statuses = {}, {}
+        trouble = None
+        try:
+            store(prepared, layout, folder / "ensemble.h5", rows, statuses, record, deck.parallel.writer)
+        except HpcnemdError as error:
+            trouble = error
+        problem = problem or trouble
+    agree_on_errors(layout.world, problem)
+    if vote_any(layout.world, stopped):
+        agree_on_errors(layout.world, StoppedEarly(f"stopped early with a checkpoint in {folder}; start the same command again to go on"))
+
+
+def _one(prepared, layout, folder, index, stop, journal, bar, turn, record):
+    """Collective over the replica's ranks. (Replica, finished)."""
+    deck, schedule = prepared.deck, prepared.schedule
+    replica = Replica(prepared, layout.domain_comm, layout.grid, index, str(folder / "checkpoint" / f"replica_{index:04d}"))
+    step = replica.begin()
+    journal.note("resumed" if replica.resumed_from is not None else "started", replica=index, step=step, ranks=layout.domain_comm.size,
+                 grid=list(layout.grid), of=schedule.measure, warnings=replica.warnings)
+    frames = _trajectory(prepared, layout, folder, replica, record)
+    if replica.resumed_from is None:
+        replica.save(first=True)
+    told = [replica.blocks.done]
+
+    def watch(replica):
+        if bar is not None:
+            bar.update(turn * schedule.measure + replica.sim.step, f"replica {index}, {replica.phase}, {replica.sim.temperature:.0f} K")
+        if replica.blocks.done > told[0]:
+            told[0] = replica.blocks.done
+            k = told[0] - 1
+            journal.note("block", replica=index, block=k, step=replica.sim.step, impulse=replica.blocks.data["impulse"][k],
+                         current=replica.blocks.data["current"][k], temperature=replica.blocks.data["temperature"][k])
+    finished = replica.run(stop, watch, frames)
+    if frames:
+        frames[0].writer.close(finished=finished)
+    journal.note("finished" if finished else "stopped", replica=index, step=replica.sim.step, rebuilds=replica.sim.rebuilds)
+    return replica, finished
+
+
+def _trajectory(prepared, layout, folder, replica, record):
+    """Collective. The trajectory observer in a tuple, or an empty one."""
+    deck, schedule = prepared.deck, prepared.schedule
+    if deck.output.trajectory is None:
+        return ()
+    every = max(1, deck.run.steps(deck.output.trajectory))
+    name = "trajectory.h5md" if replica.index == 0 else f"trajectory_{replica.index:04d}.h5md"
+    capacity = (schedule.measure - schedule.settle) // every + 1
+    writer = TrajectoryWriter(layout.domain_comm, str(folder / name), choose_writer(layout.domain_comm, deck.parallel.writer), replica.sim.state,
+                              capacity, deck.output.velocities, replica.frames if replica.resumed_from is not None else None, provenance=record)
+    observer = Frames(every, writer, deck.run.timestep, schedule.settle)
+
+    def flush():
+        writer.flush()
+        replica.frames = writer.frames
+    replica.flush = flush
+    return (observer,)
