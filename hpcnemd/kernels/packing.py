@@ -1,6 +1,6 @@
 """Loops of the particle exchange: which rows go where, packing, adding forces back, the largest displacement.
 
-All arrays are C-contiguous: positions and forces (n, 3) float64, row numbers int64, ids int64, species int32. A route is one copy of a brick of
+All arrays are C-contiguous (each kernel is used with one signature): positions and forces (n, 3) float64, row numbers int64, ids int64, species int32. A route is one copy of a brick of
 particles for one target at one lattice offset; a segment of the index array holds its rows: [start[r], start[r + 1]).
 """
 import numpy as np
@@ -117,6 +117,69 @@ def cell_keys(position, n, lower, per_length, counts, key):
         key[i] = number
 
 
+@njit(**OPTIONS)
+def order_rows(key, ids, n, start, order):
+    """The rows ordered by key, then by id: a counting sort over cells, then insertion inside each, which is short because rows were in order before.
+
+    `start` (cells + 1) is work space; fills `order` (n)."""
+    start[:] = 0
+    for i in range(n):
+        start[key[i] + 1] += 1
+    for cell in range(start.shape[0] - 1):
+        start[cell + 1] += start[cell]
+    for i in range(n):
+        order[start[key[i]]] = i
+        start[key[i]] += 1                  # becomes the end of its cell
+    first = 0
+    for cell in range(start.shape[0] - 1):
+        for k in range(first + 1, start[cell]):
+            row = order[k]
+            j = k
+            while j > first and ids[order[j - 1]] > ids[row]:
+                order[j] = order[j - 1]
+                j -= 1
+            order[j] = row
+        first = start[cell]
+
+
+@njit(**OPTIONS)
+def count_broken(position, velocity, n, limit):
+    """How many of the first n rows have a coordinate that is not within (-limit, limit), or a velocity that is not finite."""
+    broken = 0
+    for i in range(n):
+        good = True
+        for axis in range(3):
+            good &= abs(position[i, axis]) < limit[axis] and abs(velocity[i, axis]) < np.inf
+        broken += not good
+    return broken
+
+
+@njit(**OPTIONS)
+def count_outside(position, n, lower, upper):
+    """How many of the first n positions are not in [lower, upper); NaN is outside."""
+    outside = 0
+    for i in range(n):
+        inside = True
+        for axis in range(3):
+            inside &= position[i, axis] >= lower[axis] and position[i, axis] < upper[axis]
+        outside += not inside
+    return outside
+
+
+@njit(cache=True, error_model="numpy")      # no contraction: as Box.wrap, to the last bit
+def wrap_rows(position, image, n, lengths, dimensions):
+    """The first n positions into [0, length) along the first axes, image counts along."""
+    for i in range(n):
+        for axis in range(dimensions):
+            turns = np.floor(position[i, axis] / lengths[axis])
+            if turns != 0.0:
+                position[i, axis] -= turns * lengths[axis]
+                image[i, axis] += int(turns)
+                if position[i, axis] >= lengths[axis]:          # -1e-17 + L is L
+                    position[i, axis] -= lengths[axis]
+                    image[i, axis] += 1
+
+
 def warm_up():
     """Compiles every kernel here for the one signature that the program uses."""
     rows, ids, species = np.zeros((1, 3)), np.zeros(1, np.int64), np.zeros(1, np.int32)
@@ -130,3 +193,7 @@ def warm_up():
     largest_displacement2(rows, rows, 1)
     find_owners(rows, 1, np.zeros(2), np.zeros(2), np.zeros(2), index)
     cell_keys(rows, 1, rows[0], rows[0], counts, index)
+    order_rows(index, ids, 1, start, index.copy())
+    count_broken(rows, rows, 1, rows[0])
+    count_outside(rows, 1, rows[0], rows[0])
+    wrap_rows(rows, np.zeros((1, 3), np.int32), 1, np.ones(3), 3)

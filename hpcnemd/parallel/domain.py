@@ -7,8 +7,10 @@ import numpy as np
 
 from ..core.errors import InputError
 from .bricks import coordinate_of, rank_at, routes_of, uniform_cuts
+from .displacement import check_halo, report_runaways
+from .distribution import gather_sorted, scatter
 from .exchange import HaloPlan, fold, halo, refresh
-from .migration import check_halo, gather_sorted, migrate, report_runaways, scatter
+from .migration import migrate
 
 __all__ = ["Domain", "check_halo", "fold", "gather_sorted", "halo", "migrate", "refresh", "report_runaways", "scatter"]
 

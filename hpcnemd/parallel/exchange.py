@@ -5,8 +5,10 @@ lattice offset and source row; forces are added in the order own images, then ne
 """
 import numpy as np
 
-from ..kernels.packing import add_rows, pack_ghosts, pack_positions, select_rows, unpack_ghosts
-from .migration import count_particles
+from ..core.errors import PhysicsError
+from ..kernels.packing import add_rows, count_outside, pack_ghosts, pack_positions, select_rows, unpack_ghosts
+from .launch import agree_on_errors
+from .migration import count_particles, name_ids
 
 HALO_TAG, REFRESH_TAG, FOLD_TAG = 11, 12, 13
 
@@ -50,13 +52,14 @@ def halo(domain, state):
     """Collective over domain.comm. Builds the ghost rows of `state` from owned particles that lie in their owners' bricks (call `migrate` before).
 
     Half shell: every pair of particle images within domain.halo_width is, over all ranks, exactly once a pair of owned rows or a pair of an
-    owned and a ghost row.
+    owned and a ghost row. Raises PhysicsError on all ranks where a particle lies outside its owner's brick: its pairs would be missed.
     """
     plan = domain.plan
     if domain.expected is None:             # rows that came from a checkpoint, not from scatter or migrate
         count_particles(domain, state)
     n, width2 = state.n_owned, domain.halo_width ** 2
     state.n_ghost = 0
+    agree_on_errors(domain.comm, _misplaced(domain, state))
     needed = select_rows(state.position, n, plan.shift, plan.lower, plan.upper, width2, plan.start, plan.index)
     if needed > len(plan.index):
         plan._grow("index", needed)
@@ -75,6 +78,16 @@ def halo(domain, state):
         row += len(record)
     state.n_ghost = total
     state.force[n:row] = 0.0
+
+
+def _misplaced(domain, state):
+    """A PhysicsError that names owned particles outside the brick, or None."""
+    n = state.n_owned
+    if not count_outside(state.position, n, domain.lower, domain.upper):
+        return None
+    inside = np.all((state.position[:n] >= domain.lower) & (state.position[:n] < domain.upper), axis=1)
+    return PhysicsError(f"particles {name_ids(state.id[:n][~inside])} lie outside the brick {domain.lower} to {domain.upper} angstrom of rank "
+                        f"{domain.rank}: they must migrate before ghosts are built")
 
 
 def _exchange_records(domain, plan):

@@ -27,12 +27,10 @@ def vote_any(comm, flag):
 def vote_max(comm, values):
     """Collective. The largest value of all ranks, element by element: a float for a number, float64 (k,) for k numbers. NaN on any rank is NaN on all."""
     mine = np.array(values, np.float64)
-    if comm.size > 1:
-        from mpi4py import MPI
-        broken = np.isnan(mine)             # MPI leaves open what MAX makes of NaN: flags travel beside the values
-        pair, most = np.stack((np.where(broken, -np.inf, mine), broken)), np.empty((2,) + mine.shape)
-        comm.Allreduce(pair, most, op=MPI.MAX)
-        mine = np.where(most[1] > 0, np.nan, most[0])
+    if comm.size > 1:                       # not MPI_MAX, which leaves open what it makes of NaN
+        parts = np.empty((comm.size,) + mine.shape)
+        comm.Allgather(mine, parts)
+        mine = parts.max(axis=0)
     return mine if mine.ndim else float(mine)
 
 

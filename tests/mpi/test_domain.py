@@ -161,6 +161,18 @@ def test_lost_and_doubled_particles_are_named_on_all_ranks():
         migrate(domain, state, 6)
 
 
+def test_ghosts_are_not_built_from_particles_in_the_wrong_place():
+    full = particles([9.0] * 3, 3, 20, 9)
+    domain = Domain(comm, full.box, choose_grid(comm.size, full.box.lengths), 3.0)
+    state = scatter(domain, State.empty(full.box, KINDS), rows(full))
+    victim = sorted_rows(full)[0][11]
+    state.position[np.flatnonzero(state.id[state.owned] == victim), 2] = 9.0          # the far edge of the box belongs to the next image
+    with pytest.raises(PhysicsError, match=f"id {victim} lie outside the brick"):
+        halo(domain, state)
+    migrate(domain, state, 1)
+    halo(domain, state)
+
+
 def test_lists_are_safe_until_half_the_skin():
     full = particles([9.0] * 3, 3, 20, 9)
     domain = Domain(comm, full.box, choose_grid(comm.size, full.box.lengths), 3.0)

@@ -151,6 +151,28 @@ def test_kernels_against_numpy():
     np.testing.assert_array_equal(force, want)                             # in the order of the index: the same bits
 
 
+def test_order_and_wrapping_kernels_against_numpy():
+    rng = np.random.default_rng(2)
+    key, ids, order = rng.integers(0, 9, 300), rng.permutation(300), np.empty(300, np.int64)
+    packing.order_rows(key, ids, 300, np.empty(10, np.int64), order)
+    np.testing.assert_array_equal(order, np.lexsort((ids, key)))
+    box = Box([3.0, 7.1, 1.0], 2)
+    place = rng.normal(size=(300, 3)) * 20.0
+    place[:4, 0] = -1e-17, 3.0, -0.0, np.nextafter(3.0, 0.0)
+    image = rng.integers(-5, 5, (300, 3)).astype(np.int32)
+    want_place, want_image = place.copy(), image.copy()
+    box.wrap(want_place[:299], want_image[:299])
+    packing.wrap_rows(place, image, 299, box.lengths, 2)
+    np.testing.assert_array_equal(place, want_place)
+    np.testing.assert_array_equal(image, want_image)
+    inside = np.all((place >= -2.0) & (place < [1.0, want_place[5, 1], 9.0]), axis=1)
+    assert packing.count_outside(place, 300, np.full(3, -2.0), np.array([1.0, want_place[5, 1], 9.0])) == 300 - inside.sum()
+    velocity = np.zeros_like(place)
+    assert packing.count_broken(place, velocity, 300, np.full(3, 1e3)) == 0
+    place[7, 2], place[8, 1], velocity[9, 0], velocity[7, 0] = 1e3, np.nan, -np.inf, np.nan
+    assert packing.count_broken(place, velocity, 300, np.full(3, 1e3)) == 3 and packing.count_broken(place, velocity, 9, np.full(3, 1e3)) == 2
+
+
 def test_imports_do_not_start_mpi():
     code = ("import sys, hpcnemd.parallel.domain, hpcnemd.parallel.layout, hpcnemd.parallel.launch, hpcnemd.parallel.reduce\n"
             "assert 'mpi4py.MPI' not in sys.modules")
