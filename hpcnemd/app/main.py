@@ -66,13 +66,13 @@ def build_parser():
     energy.add_argument("--json", metavar="OUT", help="write everything, forces included, to this file")
 
     status = command("status", "how far a run is")
-    status.add_argument("folder")
+    status.add_argument("folder", help="output folder of a run, or its deck")
 
     report = command("report", "figures, tables and report.html of a run")
-    report.add_argument("folder")
+    report.add_argument("folder", help="output folder of a run, or its deck")
 
     export = command("export", "the trajectory for other programs (OVITO, ASE, LAMMPS)")
-    export.add_argument("folder")
+    export.add_argument("folder", help="output folder of a run, its deck, or one trajectory file")
     export.add_argument("--format", choices=("extxyz", "lammps"), default="extxyz", help="default: %(default)s")
     export.add_argument("--output", metavar="FILE", help="default: beside the trajectory")
 

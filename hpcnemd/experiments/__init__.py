@@ -10,7 +10,13 @@ REGISTRY = {
 
 
 def experiment(name):
-    """The module of an experiment: `Deck`, `run(deck, layout, folder)`, `analyse(folder)`, `draw(result, folder)`. Raises InputError."""
+    """The module of an experiment; raises InputError for an unknown name. What the application asks of it:
+
+    `Deck`: the pydantic model of its deck, with the tables `run`, `parallel` and `output` of `tables`;
+    `prepare(deck, base)`: everything that can be known and wrong before any work (`.system` is a System), no MPI;
+    `run(prepared, layout, folder, text)`: Collective. Runs, or does the rest; `text` is the deck as the user wrote it, kept as folder/deck.toml;
+    `analyse(folder) -> result`, `draw(result, folder) -> path of the page`, `summary(result) -> lines`: no MPI, on any machine.
+    """
     if name not in REGISTRY:
         close = difflib.get_close_matches(str(name), REGISTRY, n=1)
         raise InputError(f"experiment = {name!r}: " + (f"did you mean \"{close[0]}\"? " if close else "")

@@ -1,0 +1,113 @@
+"""Commands on a run's folder, on any machine and without MPI: status, report, export, diff."""
+import time
+import tomllib
+from pathlib import Path
+
+from ..core.errors import InputError
+
+ENSEMBLE, JOURNAL, DECK = "ensemble.h5", "journal.jsonl", "deck.toml"
+
+
+def result_folder(folder):
+    """The folder as a Path; raises InputError where no run has left anything there."""
+    path = Path(folder)
+    if path.suffix == ".toml" and path.is_file():
+        from .deck import load_deck
+        path = load_deck(path).folder
+    if not path.is_dir():
+        raise InputError(f"{folder!s}: there is no such folder; give the output folder of a run, or its deck")
+    if not any((path / name).exists() for name in (ENSEMBLE, JOURNAL)):
+        raise InputError(f"{path}: no run has left its files there ({ENSEMBLE}, {JOURNAL}); give the output folder of a run, or its deck")
+    return path
+
+
+def experiment_of(folder):
+    """The experiment module of a run's folder. Raises InputError."""
+    from ..experiments import experiment
+    try:
+        text = (folder / DECK).read_text(encoding="utf-8")
+        return experiment(tomllib.loads(text)["experiment"])
+    except (OSError, tomllib.TOMLDecodeError, KeyError) as problem:
+        raise InputError(f"{folder / DECK}: the deck of the run is not there or cannot be read ({problem}); copy it back from where the run was started") from None
+
+
+# ---- status --------------------------------------------------------------------------------------------------------------
+
+def show_status(folder):
+    """Prints how far a run is; returns the exit code."""
+    for line in status_lines(result_folder(folder)):
+        print(line)
+    return 0
+
+
+def status_lines(folder):
+    """Lines (iterable of str): each replica's state, its newest checkpoint, the last events."""
+    from ..storage import checkpoint, ensemble, journal
+    if (folder / ENSEMBLE).exists():
+        try:
+            whole = ensemble.read(folder / ENSEMBLE)
+        except (OSError, KeyError) as problem:
+            raise InputError(f"{folder / ENSEMBLE}: cannot be read ({problem})") from None
+        counted = {name: shape for name, array in whole.arrays.items() if (shape := array.shape[1:2])}
+        by_block = "impulse" if "impulse" in counted else next(iter(counted), None)
+        for replica, (status, cause) in enumerate(zip(whole.status, whole.causes)):
+            blocks = f", {whole.valid[by_block][replica]} of {counted[by_block][0]} blocks" if by_block else ""
+            yield f"replica {replica}: {status}{blocks}" + (f" ({cause})" if cause else "")
+    else:
+        yield "not started: no ensemble file yet"
+    for slots in sorted({path.parent for pattern in ("**/a.h5", "**/b.h5") for path in folder.glob(pattern)}):
+        newest = checkpoint.latest(slots)
+        if newest is not None:
+            age = time.time() - Path(newest).stat().st_mtime
+            yield f"checkpoint {Path(newest).relative_to(folder)}, {_age(age)} old"
+    for event in journal.read(folder / JOURNAL)[-5:]:
+        details = ", ".join(f"{key} {value}" for key, value in event.items() if key not in ("time", "event"))
+        yield f"{event.get('time', '')}  {event.get('event', '')}" + (f": {details}" if details else "")
+
+
+def _age(seconds):
+    from .progress import clock_text
+    return clock_text(max(0.0, seconds))
+
+
+# ---- report, export, diff --------------------------------------------------------------------------------------------------
+
+def write_report(folder):
+    """Figures, numbers.json and report.html of a run; prints the result and the report's path. Returns the exit code."""
+    folder = result_folder(folder)
+    if not (folder / ENSEMBLE).exists():
+        raise InputError(f"{folder}: the run has no {ENSEMBLE} yet; look at hpcnemd status {folder}")
+    module = experiment_of(folder)
+    result = module.analyse(folder)
+    page = module.draw(result, folder)
+    for line in module.summary(result):
+        print(line)
+    print(f"report: {page}")
+    return 0
+
+
+def export_trajectory(folder, kind, output=None):
+    """Every trajectory of a run as extxyz or LAMMPS dump; returns the exit code."""
+    from ..storage.export import export
+    given = Path(folder)
+    sources = [given] if given.is_file() and given.suffix != ".toml" else sorted(result_folder(folder).rglob("*.h5md"))
+    if not sources:
+        raise InputError(f"{folder}: there is no trajectory; write trajectory = \"1 ps\" under [output] and run again")
+    if output is not None and len(sources) > 1:
+        raise InputError(f"--output {output}: there are {len(sources)} trajectories; give one of them instead of the folder: {', '.join(map(str, sources))}")
+    for source in sources:
+        target = Path(output) if output else source.with_suffix({"extxyz": ".extxyz", "lammps": ".lammpstrj"}[kind])
+        frames = export(source, target, kind)
+        print(f"{target}: {frames} frames")
+    return 0
+
+
+def show_differences(a, b, relative=0.0):
+    """Prints what differs; returns 0 where nothing does, else 1."""
+    from ..storage.compare import compare
+    differences = compare(a, b, relative)
+    for line in differences:
+        print(line)
+    if not differences:
+        print("equal outside provenance" + (f" (within {relative:g})" if relative else ", bit for bit"))
+    return 1 if differences else 0
