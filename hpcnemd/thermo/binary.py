@@ -254,7 +254,7 @@ def tie_lines(phases, t, gas_constant=GAS_CONSTANT, tolerance=1e-9):
     """
     frozen = [p.at(t, gas_constant) for p in phases]
     points = _points(frozen)
-    for _ in range(8):
+    for _ in range(12):
         chain = _hull(points)
         lines, extra = [], []
         for i, j in zip(chain, chain[1:]):
@@ -269,6 +269,12 @@ def tie_lines(phases, t, gas_constant=GAS_CONSTANT, tolerance=1e-9):
             lines.append(line)
         if not extra:
             return lines
+        # with the contact points on the grid the next hull is right to second order, which decides close to an invariant
+        for line in lines:
+            for name, x, y in zip(line.phases, line.x, line.y):
+                k = next(k for k, f in enumerate(frozen) if f.name == name)
+                if not frozen[k].fixed:
+                    extra.append([x, float(frozen[k].g(y)), k, y])
         points = np.concatenate([points, np.array(extra)])
         points = points[np.lexsort((points[:, 1], points[:, 0]))]
     raise NoEquilibrium(f"binary equilibrium at T = {t:g} K: the certificate is not reached ({len(extra)} phases below a tangent); report the data")
