@@ -10,7 +10,7 @@ comm = MPI.COMM_WORLD
 pytestmark = pytest.mark.mpi
 
 
-@pytest.mark.parametrize("replicas", [4, 7])
+@pytest.mark.parametrize("replicas", [8, 11])
 def test_every_replica_is_run_by_one_group(replicas):
     for per_replica in [d for d in range(1, comm.size + 1) if comm.size % d == 0]:
         layout = Layout(comm, replicas, per_replica, box=Box([10.0, 20.0, 10.0]))
