@@ -12,6 +12,8 @@ from .units import GAS_CONSTANT
 
 _Y = np.unique(np.concatenate([np.linspace(-36, 36, 97), np.log(np.linspace(0.01, 0.99, 99) / (1 - np.linspace(0.01, 0.99, 99)))]))
 
+_XW = 1 / (1 + np.exp(-_Y)), 1 / (1 + np.exp(_Y))
+
 
 @dataclass(frozen=True)
 class SolutionPhase:
@@ -47,8 +49,21 @@ def check_range(phase, t):
         raise TemperatureOutOfRange(f"{phase.name}: T = {t:g} K is outside its data, {low:g}-{high:g} K{hint}")
 
 
+def _horner(coefficients, d):
+    """A polynomial, highest power first, at a number or an array."""
+    total = coefficients[0]
+    for c in coefficients[1:]:
+        total = total * d + c
+    return total
+
+
+def _derivative(coefficients):
+    n = len(coefficients) - 1
+    return [c * (n - k) for k, c in enumerate(coefficients[:-1])] or [0.0]
+
+
 class _Compound:
-    fixed = True
+    fixed, roots = True, ()
 
     def __init__(self, name, x, value):
         self.name, self.x, self.value = name, x, value
@@ -63,10 +78,11 @@ class _Solution:
     fixed = False
 
     def __init__(self, name, a, b, terms, rt):
-        self.name, self.a, self.b, self.rt = name, a, b, rt
-        self.poly = terms[::-1] if len(terms) else np.zeros(1)
-        self.slope = np.polyder(self.poly) if len(self.poly) > 1 else np.zeros(1)
-        self.curve = np.polyder(self.slope) if len(self.slope) > 1 else np.zeros(1)
+        self.name, self.a, self.b, self.rt, self._grid = name, a, b, rt, None
+        self.poly = [float(c) for c in terms[::-1]] or [0.0]
+        self.slope = _derivative(self.poly)
+        self.curve = _derivative(self.slope)
+        self.roots = _spinodal(self)            # log-odds of the spinodal, ascending
 
     def split(self, y):
         """x and 1 - x, both to full relative precision"""
@@ -74,13 +90,13 @@ class _Solution:
 
     def g(self, y):
         x, w = self.split(y)
-        return w * self.a + x * self.b + self.rt * (-x * np.log1p(np.exp(-y)) - w * np.log1p(np.exp(y))) + x * w * np.polyval(self.poly, w - x)
+        return w * self.a + x * self.b + self.rt * (-x * np.log1p(np.exp(-y)) - w * np.log1p(np.exp(y))) + x * w * _horner(self.poly, w - x)
 
     def mu(self, y):
         """(mu_A, mu_B) J/mol"""
         x, w = self.split(y)
         d = w - x
-        p, q = np.polyval(self.poly, d), np.polyval(self.slope, d)
+        p, q = _horner(self.poly, d), _horner(self.slope, d)
         # G^ex = x w P(d): mu_A^ex = x^2 (P + 2 w P'), mu_B^ex = w^2 (P - 2 x P')
         return (self.a - self.rt * np.log1p(np.exp(y)) + x * x * (p + 2 * w * q), self.b - self.rt * np.log1p(np.exp(-y)) + w * w * (p - 2 * x * q))
 
@@ -88,14 +104,21 @@ class _Solution:
         """x (1-x) d2g/dx2, J/mol: positive where stable, R T in an ideal solution"""
         x, w = self.split(y)
         d = w - x
-        return self.rt + x * w * (-2 * np.polyval(self.poly, d) - 4 * d * np.polyval(self.slope, d) + 4 * x * w * np.polyval(self.curve, d))
+        return self.rt + x * w * (-2 * _horner(self.poly, d) - 4 * d * _horner(self.slope, d) + 4 * x * w * _horner(self.curve, d))
+
+    def on_grid(self):
+        """g on the common grid, kept"""
+        if self._grid is None:
+            self._grid = self.g(_Y)
+        return self._grid
 
     def driving(self, mu):
         """Greatest depth below the plane of mu over compositions (positive: it would form), and its x.
 
         From every local maximum on the grid by Newton on mu_B - mu_A = const.
         """
-        depth = self.split(_Y)[1] * mu[0] + self.split(_Y)[0] * mu[1] - self.g(_Y)
+        x, w = _XW
+        depth = w * mu[0] + x * mu[1] - self.on_grid()
         inner = np.flatnonzero((depth[1:-1] >= depth[:-2]) & (depth[1:-1] >= depth[2:])) + 1
         best, place = -np.inf, 0.5
         for k in set(inner) | {int(np.argmax(depth))}:
@@ -128,18 +151,21 @@ class TieLine:
 
 def spinodal(phase, t, gas_constant=GAS_CONSTANT):
     """Compositions where d2g/dx2 = 0, ascending; empty where the phase is stable everywhere."""
-    return [float(phase_split(y)[0]) for y in _spinodal(phase.at(t, gas_constant))]
+    return [float(phase_split(y)[0]) for y in phase.at(t, gas_constant).roots]
 
 
 def phase_split(y):
+    """(x, 1-x) from log-odds"""
     return 1 / (1 + np.exp(-y)), 1 / (1 + np.exp(y))
 
 
 def _spinodal(f):
     from scipy.optimize import brentq, minimize_scalar
-    if f.fixed or not np.any(f.poly):
+    if not any(f.poly):
         return []
     s = f.stiffness(_Y)
+    if s.min() > 0.5 * f.rt:            # nowhere near a spinodal
+        return []
     grid = list(_Y)
     # a shallow minimum between grid points: the window just below a critical temperature
     for k in np.flatnonzero((s[1:-1] <= s[:-2]) & (s[1:-1] <= s[2:]) & (s[1:-1] > 0)) + 1:
@@ -148,7 +174,7 @@ def _spinodal(f):
             grid.append(float(least.x))
     grid = np.sort(grid)
     s = f.stiffness(grid)
-    change = np.flatnonzero(np.sign(s[:-1]) * np.sign(s[1:]) < 0)
+    change = np.flatnonzero((s[:-1] < 0) != (s[1:] < 0))          # a grid point may be a root itself
     return [brentq(f.stiffness, grid[k], grid[k + 1], xtol=1e-15, rtol=8.9e-16) for k in change]
 
 
@@ -159,8 +185,8 @@ def _points(frozen):
         if f.fixed:
             rows.append(np.array([[f.x, f.value, k, np.nan]]))
             continue
-        y, roots = _Y, _spinodal(f)
-        for a, b in zip(roots[::2], roots[1::2]):
+        y = _Y
+        for a, b in zip(f.roots[::2], f.roots[1::2]):
             centre, half = 0.5 * (a + b), 0.5 * (b - a)
             y = np.concatenate([y, centre + half * np.linspace(-6, 6, 61)])
         y = np.unique(y)
@@ -257,7 +283,10 @@ def tie_lines(phases, t, gas_constant=GAS_CONSTANT, tolerance=1e-9):
     for _ in range(12):
         chain = _hull(points)
         lines, extra = [], []
+        kind, place = points[:, 2].astype(int).tolist(), points[:, 3].tolist()
         for i, j in zip(chain, chain[1:]):
+            if kind[i] == kind[j] and not any(place[i] < root < place[j] for root in frozen[kind[i]].roots):
+                continue                        # neighbours in one phase, no spinodal between
             line = _line_between(frozen, points, i, j)
             if line is None:
                 continue
@@ -284,13 +313,7 @@ def _line_between(frozen, points, i, j):
     """The tie line of two neighbouring hull points, or None where they are one phase."""
     ki, kj = int(points[i, 2]), int(points[j, 2])
     f1, f2 = frozen[ki], frozen[kj]
-    if ki == kj:
-        if f1.fixed:
-            return None
-        between = np.linspace(points[i, 3], points[j, 3], 9)[1:-1]
-        if np.all(f1.stiffness(between) > 0) or points[j, 3] - points[i, 3] == 0:
-            return None
-    elif points[i, 0] == points[j, 0]:
+    if points[i, 0] == points[j, 0]:
         return None
     line = _tangent(f1, points[i, 3], f2, points[j, 3])
     if line is None:
