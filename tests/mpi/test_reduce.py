@@ -3,6 +3,8 @@ import numpy as np
 import pytest
 from mpi4py import MPI
 
+from hpcnemd.core.errors import InputError, PhysicsError, StoppedEarly
+from hpcnemd.parallel.launch import agree_on_errors, compile_once
 from hpcnemd.parallel.reduce import ordered_sum, vote_any, vote_max, vote_min
 
 comm = MPI.COMM_WORLD
@@ -43,3 +45,27 @@ def test_nan_on_one_rank_is_nan_on_all(bad):
         result = vote(comm, np.array([np.nan if here else 1e300, 1.0]))
         assert np.isnan(result[0]) and result[1] == 1.0
         assert np.isnan(vote(comm, np.nan if here else 0.0))
+
+
+def test_errors_are_raised_on_all_ranks_with_all_messages():
+    assert agree_on_errors(comm, None) is None and agree_on_errors(comm, []) is None
+    with pytest.raises(InputError) as caught:
+        agree_on_errors(comm, ["the same"] + [f"rank {comm.rank}"])
+    assert caught.value.problems == ["the same"] + [f"rank {rank}" for rank in range(comm.size)]
+    last = comm.rank == comm.size - 1
+    with pytest.raises(PhysicsError, match="^step 3$"):
+        agree_on_errors(comm, PhysicsError("step 3") if last else None)
+    with pytest.raises(StoppedEarly):
+        agree_on_errors(comm, StoppedEarly("disk full") if comm.rank == 0 else None)
+
+
+def test_one_rank_of_the_node_compiles_before_the_others():
+    times = []
+    compile_once(comm, lambda: times.append(MPI.Wtime()), lambda: times.append(MPI.Wtime()))
+    every = comm.allgather(times)
+    node = comm.Split_type(MPI.COMM_TYPE_SHARED)
+    first = comm.allgather(node.rank == 0)
+    node.Free()
+    assert all(len(one) == 2 for one in every)
+    ended = max(one[-1] for one, leads in zip(every, first) if leads)
+    assert all(one[0] >= ended for one, leads in zip(every, first) if not leads)

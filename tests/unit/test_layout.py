@@ -53,3 +53,13 @@ def test_one_rank_runs_all_replicas_itself():
     assert layout.domain_comm.size == layout.leader_comm.size == 1
     with pytest.raises(InputError, match="2 domains"):
         Layout(SerialComm(), 3, 1, grid=(2, 1, 1))
+
+
+def test_the_communicator_of_one_rank_copies_buffers():
+    comm, send, receive = SerialComm(), np.arange(6.0), np.zeros((1, 2, 3))
+    for call in (comm.Allgather, comm.Gather, comm.Allreduce, comm.Alltoall):
+        receive[:] = 0.0
+        call(send, receive)
+        np.testing.assert_array_equal(receive.ravel(), send)
+    assert comm.allgather("a") == ["a"] and comm.bcast(3) == 3 and comm.alltoall([5]) == [5] and comm.scatter([7]) == 7
+    assert comm.Split(3, 1).size == comm.Dup().size == 1
