@@ -91,8 +91,8 @@ def quality(response, work, temperature, factor):
     merged = merge(response, factor)
     n, centre = count(merged), mean(merged)
     spread, dof = variance(merged)
-    if dof < 2 or centre == 0.0:
-        return Estimate(math.nan, math.nan, 0, -math.inf, math.inf, "", "Q_TUR")
+    if dof < 2 or spread > n * centre ** 2:         # too few blocks, or a mean that its error swallows
+        return Estimate(math.nan, math.nan, 0, -math.inf, math.inf, "", "relative variance per block x entropy per block / 2 k_B")
     entropy = mean(work) * factor / (BOLTZMANN * temperature)
     value = spread / centre ** 2 * entropy / 2
     relative = 2.0 / dof + spread / n / centre ** 2

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .blocks import choose_level, count, merge
+from .blocks import Level, choose_level, count, merge
 
 
 @dataclass(frozen=True)
@@ -23,10 +23,18 @@ class Settling:
         return min(1.0, len(known) * min(known)) if known else math.nan
 
 
+def late_level(rows):
+    """The block length judged by the second half of every row, because a drift looks like a correlation; no longer than leaves five blocks in a
+    row. A Level."""
+    level = choose_level([row[len(row) // 2:] for row in rows])
+    longest = max(len(row) for row in rows)
+    return Level(max(1, min(level.factor, longest // 5)), level.independent, level.p)
+
+
 def settling(rows, level=None):
     """Tests one series, merged to independent blocks; each replica has its own mean, the slope is common. A Settling."""
     from scipy.stats import t
-    merged = merge(rows, (level or choose_level(rows)).factor)
+    merged = merge(rows, (level or late_level(rows)).factor)
     merged = [row for row in merged if len(row) >= 2]
     n, dof = count(merged), count(merged) - len(merged) - 1
     if dof < 4:

@@ -164,8 +164,10 @@ def _driven(result, rows, settings, still):
     noise = conductivity.from_noise(mode, response, block, settings.volume, settings.temperature)
     numbers["from_noise"] = noise.as_dict()
     if mode == "constant_current" and all(not row.any() for row in rows["current"]):
-        result.sigma, level = noise, blocks.choose_level(response)      # J0 = 0: the dual Green-Kubo estimator
-        result.curves["level"] = level.factor
+        if math.isfinite(noise.value):                                  # J0 = 0: the dual Green-Kubo estimator
+            result.sigma = noise
+        else:
+            result.refusals.append("too few blocks for an estimate from the noise of the field")
         return
     outcome = conductivity.driven(mode, rows["impulse"], rows["current"], block, settings.volume)
     whole, per_block = conductivity.entropy_production(rows["work"], settings.temperature, outcome.level)

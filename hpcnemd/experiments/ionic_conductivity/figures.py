@@ -10,7 +10,7 @@ from . import snapshot
 BLACK, ORANGE, SKY, GREEN, BLUE, RED, PURPLE = "#000000", "#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00", "#CC79A7"
 CYCLE = (BLUE, RED, GREEN, ORANGE, PURPLE, SKY, BLACK)
 STYLE = {"font.size": 10, "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.color": "#dddddd", "grid.linewidth": 0.6,
-         "legend.frameon": False, "lines.linewidth": 1.6, "savefig.dpi": 150, "pdf.fonttype": 42, "svg.hashsalt": "hpcnemd", "path.simplify": True}
+         "legend.frameon": False, "lines.linewidth": 1.6, "savefig.dpi": 150, "pdf.fonttype": 42}
 WORDS = {"constant_current": "constant current", "constant_field": "constant field", "none": "equilibrium"}
 
 
@@ -24,8 +24,8 @@ class Picture:
     pdf: Path
 
 
-def draw(result, folder, frame=None):
-    """Draws what the result has data for into `folder`; list of Pictures in the order of the report.
+def draw(result, folder, frame=None, formats=("png", "pdf"), only=None):
+    """Draws what the result has data for into `folder`; list of Pictures in the order of the report. `only`: names of PLOTS, all where None.
 
     `frame`: (positions (N, 3) angstrom wrapped, species (N,) rows of the names in the settings, box lengths (3,) angstrom) for the picture of the cell."""
     import matplotlib
@@ -36,22 +36,25 @@ def draw(result, folder, frame=None):
     with matplotlib.rc_context({k: v for k, v in matplotlib.rcParamsDefault.items() if not k.startswith("backend")}):
         matplotlib.rcParams.update(STYLE)
         for name, title, plot in PLOTS:
+            if only is not None and name not in only:
+                continue
             figure = Figure(figsize=(6.4, 4.2), layout="constrained")
             caption = plot(result, figure)
             if caption:
-                pictures.append(_save(figure, folder, name, title, caption))
+                pictures.append(_save(figure, folder, name, title, caption, formats))
         if frame is not None:
             figure = Figure(figsize=(6.4, 5.4), layout="constrained")
             caption = snapshot.plot(result, figure, *frame)
-            pictures.append(_save(figure, folder, "snapshot", "The cell", caption))
+            pictures.append(_save(figure, folder, "snapshot", "The cell", caption, formats))
     return pictures
 
 
-def _save(figure, folder, name, title, caption):
-    png, pdf = folder / f"{name}.png", folder / f"{name}.pdf"
-    figure.savefig(png, metadata={"Software": None})
-    figure.savefig(pdf, metadata={"CreationDate": None, "Creator": None, "Producer": None})
-    return Picture(name, title, caption, png, pdf)
+def _save(figure, folder, name, title, caption, formats):
+    quiet = {"png": {"Software": None}, "pdf": {"CreationDate": None, "Creator": None, "Producer": None}}
+    paths = {kind: folder / f"{name}.{kind}" for kind in quiet}
+    for kind in formats:
+        figure.savefig(paths[kind], metadata=quiet[kind])
+    return Picture(name, title, caption, paths["png"], paths["pdf"])
 
 
 def conditions(result):
@@ -69,6 +72,17 @@ def _sigma_line(axis, result, x):
     if sigma is not None:
         axis.axhspan(sigma.value - sigma.error, sigma.value + sigma.error, color=BLUE, alpha=0.15, lw=0)
         axis.plot(x, [sigma.value] * 2, color=BLUE, ls="--", lw=1.2, label=f"result {sigma.value:.4g} ± {sigma.error:.2g} S/m")
+
+
+def _log_ps(axis, label):
+    """A logarithmic time axis in ps with plain numbers at 1, 2 and 5."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
+    axis.set_xscale("log")
+    axis.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=20))
+    axis.xaxis.set_minor_locator(NullLocator())
+    axis.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
+    axis.xaxis.set_minor_formatter(NullFormatter())
+    axis.set_xlabel(label)
 
 
 def _ps(times):
@@ -120,11 +134,10 @@ def _block_error(result, figure):
         axis.axhline(100 * bound, color=RED, ls="--", label=r"thermodynamic: $\sqrt{2k_B/\Sigma}$")
     chosen = result.curves["level"] * result.numbers["settings"]["block_fs"]
     axis.axvline(_ps(chosen), color="#888888", ls=":", label="block length used")
-    axis.set_xscale("log")
     axis.set_ylim(0, None)
-    axis.set_xlabel("block length (ps)")
+    _log_ps(axis, "block length (ps)")
     axis.set_ylabel("relative error (%)")
-    axis.legend(loc="lower left")
+    axis.legend(loc="lower right")
     return ("Standard error of the mean response against the length of the blocks it is estimated from (Flyvbjerg and Petersen), with its own uncertainty; "
             f"a level plateau means that blocks are independent. The dashed line is the error that the entropy production Σ allows. {conditions(result)}")
 
@@ -135,10 +148,10 @@ def _window(result, figure):
     axis.errorbar(_ps(window), value, error, fmt="o", ms=4, color=RED, capsize=2, label="Einstein-Helfand, independent windows")
     _sigma_line(axis, result, [_ps(window)[0], _ps(window)[-1]])
     axis.axvline(_ps(result.numbers["equilibrium"]["window_fs"]), color="#888888", ls=":", label="memory of the charge displacement")
-    axis.set_xscale("log")
-    axis.set_xlabel("window (ps)")
+    _log_ps(axis, "window (ps)")
+    axis.set_ylim(0, None)
     axis.set_ylabel("conductivity σ (S/m)")
-    axis.legend()
+    axis.legend(loc="lower right")
     return ("Einstein-Helfand conductivity ⟨|ΔP|²⟩/(6 w V k_B T) against the window w; bars are one standard error. It carries the short-time "
             f"displacement as a bias that falls as 1/w; the Green-Kubo value (dashed) does not. {conditions(result)}")
 
@@ -174,9 +187,8 @@ def displacement(result, figure):
     axis.plot(_ps(lag)[1:], 3 * square[1:] / carriers, color=BLACK, label="charge, ⟨|ΔP|²⟩ / Σ z²")
     for colour, (name, (lags, msd)) in zip(CYCLE, result.curves.get("tracer_msd", {}).items()):
         axis.plot(_ps(lags), 3 * msd, color=colour, marker=".", ms=3, lw=1, label=f"{name} tracer")
-    axis.set_xscale("log")
     axis.set_yscale("log")
-    axis.set_xlabel("lag (ps)")
+    _log_ps(axis, "lag (ps)")
     axis.set_ylabel("mean squared displacement (Å²)")
     axis.legend()
     across = "" if settings["mode"] == "none" else " From the axes across the drive, times 3/2."
@@ -191,7 +203,7 @@ def driving_force(result, figure):
         return None
     held = mode == "constant_current"
     rows = result.curves["field" if held else "current"]
-    scale = 1e3 if held else 1e3
+    scale = 1e3         # V/angstrom to mV/angstrom; per fs to per ps
     axis = figure.add_subplot()
     block = result.numbers["settings"]["block_fs"] / 1000
     for k, row in enumerate(rows):
@@ -244,9 +256,8 @@ def quality(result, figure):
                   label="measured, 95 % interval")
     axis.axhline(1.0, color=RED, ls="--", label="linear response")
     axis.axvline(_ps(result.curves["level"] * result.numbers["settings"]["block_fs"]), color="#888888", ls=":", label="block length used")
-    axis.set_xscale("log")
     axis.set_ylim(0, min(4.0, 1.1 * max(q.high for _, q in table)))
-    axis.set_xlabel("block length (ps)")
+    _log_ps(axis, "block length (ps)")
     axis.set_ylabel(r"$Q_{TUR}=\epsilon^2\,\Sigma/2k_B$ per block")
     axis.legend()
     return ("Relative variance of one block's response times the entropy produced in the block, over 2 k_B. It is 1 in linear response; overdamped steady "
@@ -258,9 +269,9 @@ def ledger(result, figure):
     sums = result.curves["ledger"]
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))
     block = result.numbers["settings"]["block_fs"] / 1000
-    for colour, (name, text) in zip((RED, BLUE, GREEN), (("work", "work of the drive"), ("heat", "heat to the thermostat"), ("energy_change", "energy change"))):
+    for name, text, colour, dashes in (("heat", "heat to the thermostat", SKY, "-"), ("work", "work of the drive", RED, "--"), ("energy_change", "energy change", GREEN, "-")):
         for k, row in enumerate(sums[name]):
-            top.plot(np.arange(1, len(row) + 1) * block, row, color=colour, lw=1, label=text if k == 0 else None)
+            top.plot(np.arange(1, len(row) + 1) * block, row, color=colour, ls=dashes, lw=1.2, label=text if k == 0 else None)
     for row in sums["ledger_error"]:
         bottom.plot(np.arange(1, len(row) + 1) * block, 1e3 * row, color=BLACK, lw=1)
     top.set_ylabel("energy (eV)")

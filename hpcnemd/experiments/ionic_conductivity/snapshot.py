@@ -4,7 +4,7 @@ import numpy as np
 # radius of the drawn sphere, angstrom, below the ionic radius so that the view stays open; other species by the sign of their charge
 RADII = {"Li": 0.75, "Na": 0.85, "K": 1.0, "Ag": 0.9, "La": 0.65, "Zr": 0.5, "Ca": 0.7, "O": 0.6, "Cl": 0.85, "F": 0.6, "I": 1.0}
 COLOURS = ("#D55E00", "#56B4E9", "#009E73", "#CC79A7", "#E69F00", "#0072B2", "#F0E442")
-TURN, TILT = 0.32, 0.22         # rad: view from slightly right of the y axis and above
+TURN, TILT = 0.42, 0.30         # rad: view from slightly right of the y axis and above
 
 
 def plot(result, figure, positions, species, lengths):
@@ -46,7 +46,7 @@ def plot(result, figure, positions, species, lengths):
     axis.set_xlim(low[0], high[0])
     axis.set_ylim(low[1], high[1])
     marks = [Line2D([], [], ls="", marker="o", ms=8, color=colours[s], label=f"{names[s]} ({settings['counts'][s]})") for s in order if settings["counts"][s]]
-    axis.legend(handles=marks, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    axis.legend(handles=marks, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=len(marks), handletextpad=0.1)
     _arrow(axis, low, lengths, settings)
     mobile = " and ".join(settings["mobile"])
     return (f"Last stored frame, cell {lengths[0]:.2f} × {lengths[1]:.2f} × {lengths[2]:.2f} Å in parallel projection, far ions paler; mobile: {mobile}. "
@@ -54,15 +54,17 @@ def plot(result, figure, positions, species, lengths):
 
 
 def _arrow(axis, low, lengths, settings):
-    """The axes; the driven one in red."""
-    unit = 0.16 * lengths.max()
-    origin = np.array([low[0] + 0.3, low[1] + 0.3])
+    """The axes beside the cell; the driven one in vermilion."""
+    unit = 0.17 * lengths.max()
+    origin = np.array([low[0] - 0.5 * unit, low[1]])
+    axis.set_xlim(low[0] - unit, None)
     for k, name in enumerate("xyz"):
         tip = _project(np.eye(3)[k:k + 1] * unit)[0, :2]
         driven = settings["mode"] != "none" and settings["direction"] == name
-        axis.annotate("", origin + tip, origin, arrowprops={"arrowstyle": "-|>", "color": "#D55E00" if driven else "#555555", "lw": 1.4}, zorder=3)
-        text = origin + 1.25 * tip + (0 if np.hypot(*tip) > 0.3 * unit else 0.08 * unit)
-        axis.text(*text, f"{name} (drive)" if driven else name, fontsize=8, color="#D55E00" if driven else "#555555", zorder=3, ha="center", va="center")
+        colour = "#D55E00" if driven else "#555555"
+        axis.annotate("", origin + tip, origin, arrowprops={"arrowstyle": "-|>", "color": colour, "lw": 1.4, "shrinkA": 0, "shrinkB": 0}, zorder=3)
+        text = origin + tip * (1 + 0.22 * unit / np.hypot(*tip))
+        axis.text(*text, f"{name}, drive" if driven else name, fontsize=8, color=colour, zorder=3, ha="left" if driven else "center", va="center")
 
 
 def _project(points):

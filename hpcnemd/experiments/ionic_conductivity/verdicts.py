@@ -3,7 +3,7 @@ import math
 from dataclasses import dataclass
 
 from ...analysis import conductivity
-from ...analysis.blocks import choose_level, count
+from ...analysis.blocks import count
 from ...analysis.stationarity import settling
 
 SETTLED_P = 0.01            # per series, after the correction for two tests
@@ -51,7 +51,7 @@ def _settled(result, rows, settings, add):
             conductivity.response_rows(settings.mode, rows["impulse"], rows["current"], settings.block))
     table, drifting, known = {}, [], []
     for name, values in series.items():
-        found = settling(values, choose_level(values))
+        found = settling(values)
         table[name] = {key: value if math.isfinite(value) else None for key, value in
                        {"slope_over_run": found.slope, "error": found.slope_error, "p_trend": found.p_trend, "p_ends": found.p_ends}.items()}
         if math.isfinite(found.p):
