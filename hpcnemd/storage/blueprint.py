@@ -19,6 +19,7 @@ import numpy as np
 GROUP_BYTES = 64 * 1024     # small frames share a chunk of about this size
 MOST_GROUPS = 1000          # chunks per dataset: HDF5 needs quadratic time to lay them out
 LAYOUT = "provenance/layout"
+SCRATCH = "hpcnemd-scratch-"
 END_WORD = 40               # of the end-of-file address in a version 0 superblock
 
 
@@ -88,26 +89,46 @@ def _linear(start, shape, whole):
 
 def frames_per_group(series, capacity):
     """Frames that share a chunk: small frames are bundled, and the number of chunks stays bounded."""
-    frame = max((int(np.prod(one.shape, dtype=np.int64)) * np.dtype(one.dtype).itemsize for one in series), default=1)
+    frame = max(map(_bytes, series), default=1)
     most = max(1, (2**32 - 1) // max(1, frame))
     wanted = max(1, GROUP_BYTES // max(1, frame), -(-capacity // MOST_GROUPS))
     return min(wanted, most, max(1, capacity))
 
 
-def within_file_limit(series, capacity):
-    """`capacity`, or what the process' limit on file sizes leaves room for (at least 1): a file that can never grow further needs no index."""
+def _bytes(one):
+    return int(np.prod(one.shape, dtype=np.int64)) * np.dtype(one.dtype).itemsize
+
+
+def _metadata_bytes(series, fixed, capacity):
+    """More than HDF5 needs for the headers of so many datasets and the index of so many chunks."""
+    return 64 * 1024 + (len(series) + len(fixed)) * 8192 + len(series) * 200 * _groups(series, capacity)
+
+
+def within_file_limit(series, fixed, capacity):
+    """`capacity`, or as many frames as the process' limit on file sizes leaves room for: the index of more could not be laid out.
+
+    Raises OSError (EFBIG) where there is room for none.
+    """
     limit = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
-    if limit == resource.RLIM_INFINITY or not series:
+    if limit == resource.RLIM_INFINITY:
         return capacity
-    frame = sum(int(np.prod(one.shape, dtype=np.int64)) * np.dtype(one.dtype).itemsize for one in series)
-    return max(1, min(capacity, limit // max(1, frame)))
+    frame, rest = sum(map(_bytes, series)), sum(map(_bytes, fixed))
+    while True:
+        whole_groups = _groups(series, capacity) * frames_per_group(series, capacity) if series else 0
+        if _metadata_bytes(series, fixed, capacity) + rest + whole_groups * frame <= limit:
+            return capacity
+        if capacity <= 1:
+            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+        capacity = int(0.9 * capacity)
 
 
 def compose(target, series=(), fixed=(), capacity=0, decorate=None):
-    """A new file at `target` (overwritten), empty of frames, its fixed datasets filled. `decorate(file)` adds attributes and small datasets.
+    """A new file at `target` (overwritten), empty of frames, its fixed datasets filled. `decorate(file)` adds attributes and small datasets;
+    `capacity`: frames, fewer where the limit on file sizes is lower.
 
     Returns its `Places`. Raises OSError where the target cannot be written.
     """
+    capacity = within_file_limit(series, fixed, max(1, capacity) if series else 0)
     problem = None
     for folder in ("/dev/shm", tempfile.gettempdir(), os.path.dirname(os.path.abspath(target))):
         if not os.access(folder, os.W_OK):
@@ -124,9 +145,10 @@ class _ScratchProblem(Exception):
 
 
 def _compose_in(folder, target, series, fixed, capacity, decorate):
+    _sweep(folder)
     for attempt in range(6):
-        margin = (64 * 1024 + (len(series) + len(fixed)) * 8192 + len(series) * 200 * _groups(series, capacity)) * 4**attempt
-        handle, scratch = tempfile.mkstemp(suffix=".h5", prefix="hpcnemd-", dir=folder)
+        margin = _metadata_bytes(series, fixed, capacity) * 4**attempt
+        handle, scratch = tempfile.mkstemp(suffix=".h5", prefix=f"{SCRATCH}{os.getpid()}-", dir=folder)
         os.close(handle)
         try:
             try:
@@ -141,6 +163,21 @@ def _compose_in(folder, target, series, fixed, capacity, decorate):
         finally:
             os.unlink(scratch)
     raise RuntimeError(f"HDF5 {h5py.version.hdf5_version} puts metadata between the data; please report this")
+
+
+def _sweep(folder):
+    """Removes scratch files of processes that were killed."""
+    for name in os.listdir(folder):
+        if name.startswith(SCRATCH) and name.endswith(".h5"):
+            try:
+                os.kill(int(name[len(SCRATCH):].split("-")[0]), 0)
+            except ProcessLookupError:
+                try:
+                    os.unlink(os.path.join(folder, name))
+                except OSError:                                         # another user's, or swept by another rank
+                    pass
+            except (ValueError, OSError):
+                pass
 
 
 def _groups(series, capacity):
@@ -195,7 +232,7 @@ def _create(f, one, chunk, shape, most):
 
 def read_places(path, series, fixed):
     """The `Places` of an existing file; `series`, `fixed`: names of datasets. Raises KeyError where one is absent."""
-    with h5py.File(path, "r", locking=False) as f:
+    with open_to_read(path) as f:
         note = f[LAYOUT].attrs if series else {"frames_capacity": 0, "head_bytes": 0}
         places = Places(capacity=int(note["frames_capacity"]), head=int(note["head_bytes"]))
         for name in fixed:
@@ -273,7 +310,7 @@ def _is_sound(path, places):
     if not places.series:
         return True
     try:
-        with h5py.File(path, "r", locking=False) as f:
+        with open_to_read(path) as f:
             f.visititems(lambda name, item: [None for _ in item.attrs.values()] and None)
         again = read_places(path, list(places.series), list(places.fixed))
     except (OSError, RuntimeError, KeyError, ValueError):
@@ -319,6 +356,16 @@ def sync(path):
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def open_to_read(path):
+    """An h5py.File. Locks as other programs in this process would, and does without where the file system has none. Raises OSError."""
+    try:
+        return h5py.File(path, "r")
+    except FileNotFoundError:
+        raise
+    except OSError:
+        return h5py.File(path, "r", locking=False)
 
 
 def update(path, places, name, change):

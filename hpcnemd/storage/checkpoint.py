@@ -147,7 +147,7 @@ def load_latest(comm, folder, whole=False):
 
 def read(path, rank=None):
     """A checkpoint file as `Saved`. `rank`: (rank, size) of the rows that are wanted where the sizes agree."""
-    with h5py.File(path, "r", locking=False) as f:
+    with blueprint.open_to_read(path) as f:
         ranks = int(f["n_ranks"][()])
         own = rank is not None and rank[1] == ranks
         counts = {name: dataset[:] for name, dataset in f.get("rows_per_rank", {}).items()}

@@ -154,7 +154,7 @@ class Ensemble:
 
 def read(path):
     """An ensemble file as `Ensemble`; needs no MPI. Raises OSError or KeyError where it is no such file."""
-    with h5py.File(path, "r", locking=False) as f:
+    with blueprint.open_to_read(path) as f:
         group = f[ROOT]
         names = list(group["valid"])
         units, descriptions = ({name: group[name].attrs.get(key, "") for name in names} for key in ("unit", "description"))

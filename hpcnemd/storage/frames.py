@@ -1,4 +1,5 @@
 """A file of datasets that grow together, frame by frame, in bursts; whatever kills the run, it opens and holds the frames of all closed bursts."""
+import errno
 import os
 
 import h5py
@@ -73,7 +74,7 @@ class FrameFile:
         if frames == 0:
             return
         if new > self.places.capacity:
-            self.regrow(max(new, 2 * self.places.capacity))
+            self.regrow(max(new, 2 * self.places.capacity), new)
         on_root(self.comm, lambda: self._make_room(new), self.path)
         self._open(old, new)
         problem = None
@@ -124,9 +125,10 @@ class FrameFile:
         """Collective. A fixed dataset becomes `change(its value now)`, called on rank 0 only."""
         on_root(self.comm, lambda: blueprint.update(self.path, self.places, name, change), self.path)
 
-    def regrow(self, capacity):
-        """Collective. A new file with room for `capacity` frames takes the place of this one; the frames are copied."""
-        self.places = on_root(self.comm, lambda: self._copy(capacity), self.path)
+    def regrow(self, capacity, least=0):
+        """Collective. A new file with room for `capacity` frames (at least `least`) takes the place of this one; the frames are copied.
+        Raises StoppedEarly where there is no room."""
+        self.places = on_root(self.comm, lambda: self._copy(capacity, max(least, self.valid)), self.path)
 
     def finish(self):
         """Collective. The last call of a complete run: a file with much unused index is copied to one without, which any tool can process."""
@@ -134,15 +136,17 @@ class FrameFile:
         if used < -(-self.places.capacity // self.places.per_group):
             self.regrow(max(1, self.valid))
 
-    def _copy(self, capacity):
-        with h5py.File(self.path, "r", locking=False) as old:
+    def _copy(self, capacity, least):
+        with blueprint.open_to_read(self.path) as old:
             links = _other_paths(old, self.names)
             series = [blueprint.Series(name, old[name].shape[1:], old[name].dtype.str, *_texts(old[name]), tuple(links[name])) for name in self.names]
             fixed = [blueprint.Fixed(name, old[name].shape, old[name].dtype.str, *_texts(old[name])) for name in self.places.fixed]
             laid_out = {*self.names, *self.places.fixed, *(path for paths in links.values() for path in paths)}
 
             def build(path):
-                places = blueprint.compose(path, series, fixed, blueprint.within_file_limit(series, capacity), lambda new: _copy_static(old, new, laid_out))
+                places = blueprint.compose(path, series, fixed, capacity, lambda new: _copy_static(old, new, laid_out))
+                if places.capacity < least:
+                    raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
                 with open(path, "r+b") as raw:
                     self._copy_data(old, raw, places)
                 return places
@@ -164,12 +168,11 @@ class FrameFile:
 
 def frames_in(path):
     """The number of valid frames of a file, whatever state a kill has left it in."""
-    with h5py.File(path, "r", locking=False) as f:
+    with blueprint.open_to_read(path) as f:
         return int(f[VALID][()])
 
 
 def _compose(path, series, fixed, capacity, decorate):
-    capacity = blueprint.within_file_limit(series, max(1, capacity))
     return blueprint.compose(path, series, [_VALID, *fixed], capacity, decorate)
 
 

@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 
 from ..parallel.mpi_io import library_version
-from .blueprint import Fixed
+from .blueprint import Fixed, open_to_read
 
 GROUP = "provenance"
 RESTARTS = 64               # that are kept one by one; later ones are counted
@@ -82,7 +82,7 @@ def write(f, record):
 
 def read(path):
     """dict of a file's /provenance: the record, with `ended`, `restart_count` and `restarts` (list of str)."""
-    with h5py.File(path, "r", locking=False) as f:
+    with open_to_read(path) as f:
         group = f[GROUP]
         record = {key: value for key, value in group.attrs.items()}
         record["deck"] = group["deck"][()].decode() if "deck" in group else ""

@@ -119,7 +119,7 @@ class Trajectory:
     `id`, `species`, `mass`, `charge`, `formal_charge` (n,); `names`: species. Use as a context manager, or call `close`."""
 
     def __init__(self, path):
-        self.file = h5py.File(path, "r", locking=False)
+        self.file = blueprint.open_to_read(path)
         self.group = self.file[GROUP]
         self.frames = int(self.file[VALID][()])
         self.step, self.time = (self.group["position"][key][:self.frames] for key in ("step", "time"))
