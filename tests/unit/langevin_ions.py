@@ -63,5 +63,5 @@ def ensemble(rng, mode, replicas=2, blocks=40, block=2000.0, sample=20.0, entrop
               "potential": rng.normal(-4100.0, 0.5, shape), "temperature": kelvin.mean(axis=2), "temperature_species": kelvin,
               "pressure": rng.normal(0.1, 0.02, (*shape, 3, 3)), "drift": np.zeros(shape), "displacement_current": path.transpose(0, 2, 1), "msd": msd}
     attrs = {"mode": mode, "temperature": TEMPERATURE, "volume": VOLUME, "block": block, "sample": sample, "timestep": 2.0, "species": ["Li", "X"],
-             "counts": [COUNT, 28], "charges": [1.0, -2.0], "mobile": ["Li"], "direction": "x", "lags": lags}
+             "counts": [COUNT, 28], "charges": [1.0, -2.0], "mobile": ["Li"], "axis": np.array([1.0, 0.0, 0.0]), "lags": lags}
     return arrays, attrs

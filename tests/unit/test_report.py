@@ -94,6 +94,24 @@ def test_zero_current_gives_the_equilibrium_conductivity_from_the_noise():
     assert abs(result.sigma.value - EXACT) < 4 * result.sigma.error and "noise" in result.sigma.estimator
 
 
+def test_an_oblique_drive_uses_the_plane_across_it():
+    # the same data turned by 45 degrees about z: every number of the equilibrium part stays, to round-off
+    arrays, attrs = langevin_ions.ensemble(np.random.default_rng(12), "constant_field")
+    c = 0.5 ** 0.5
+    turn = np.array([[c, c, 0], [-c, c, 0], [0, 0, 1]])
+    turned = arrays | {"displacement_current": arrays["displacement_current"] @ turn}
+    straight, oblique = estimate(arrays, attrs).numbers, estimate(turned, attrs | {"axis": np.array([1.0, 0, 0]) @ turn}).numbers
+    assert oblique["settings"]["direction"] == "[0.7071, 0.7071, 0]" and oblique["equilibrium"]["axes"] == "across"
+    assert oblique["equilibrium"]["green_kubo"]["value"] == pytest.approx(straight["equilibrium"]["green_kubo"]["value"], rel=1e-9)
+
+
+def test_lags_that_a_replica_has_not_reached_are_left_out():
+    arrays, attrs = langevin_ions.ensemble(np.random.default_rng(13), "none")
+    arrays["msd"][1, 30:] = np.nan
+    shorter = arrays | {"msd": arrays["msd"][:, :30]}
+    assert estimate(arrays, attrs).numbers["diffusion"] == estimate(shorter, attrs | {"lags": attrs["lags"][:30]}).numbers["diffusion"]
+
+
 def test_one_replica_gives_a_bound_on_the_error_of_diffusion():
     arrays, attrs = langevin_ions.ensemble(np.random.default_rng(11), "none", replicas=1)
     entry = estimate(arrays, attrs).numbers["nernst_einstein"]

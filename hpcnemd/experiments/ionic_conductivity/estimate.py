@@ -4,7 +4,8 @@ Arrays (R replicas, B blocks, T samples, S species; unfinished entries are NaN):
 `energy_change`, `ledger_error`, `kinetic`, `potential`, `temperature` (R, B), `temperature_species` (R, B, S), `pressure` (R, B, 3, 3) GPa,
 `displacement_current` (R, T, 3), `msd` (R, L, S) angstrom^2 of three axes, or (R, L, S, 3).
 Attributes: `mode` (none, constant_field, constant_current), `temperature` K, `volume` angstrom^3, `block`, `sample`, `timestep` fs, `species`, `counts`,
-`charges` (formal, e), `mobile` (names), `direction` (x, y or z), `lags` fs; optional `hop_length` angstrom, `target` (relative error wished for).
+`charges` (formal, e), `mobile` (names), `axis` (3,) unit vector of the drive, `lags` fs; optional `hop_length` angstrom, `target` (relative error
+wished for).
 Units inside: e, angstrom, fs, eV, K; conductivities in S/m.
 """
 import json
@@ -49,7 +50,7 @@ class Settings:
     counts: tuple
     charges: tuple
     mobile: tuple
-    axis: int
+    axis: np.ndarray
     lags: np.ndarray
     hop_length: float
     target: float
@@ -58,15 +59,31 @@ class Settings:
     def of(cls, attrs):
         """From the attributes of the file; raises KeyError with the name of what is missing."""
         names = tuple(_text(name) for name in attrs["species"])
-        direction = _text(attrs.get("direction", "x"))
         return cls(_text(attrs["mode"]), float(attrs["temperature"]), float(attrs["volume"]), float(attrs["block"]), float(attrs["sample"]),
                    float(attrs["timestep"]), names, tuple(int(n) for n in attrs["counts"]), tuple(float(z) for z in attrs["charges"]),
-                   tuple(_text(name) for name in attrs["mobile"]), "xyz".index(direction),
+                   tuple(_text(name) for name in attrs["mobile"]), np.asarray(attrs["axis"], dtype=np.float64),
                    np.asarray(attrs.get("lags", ()), dtype=np.float64), float(attrs.get("hop_length", HOP_LENGTH)), float(attrs.get("target", TARGET)))
 
     @property
     def driven(self):
         return self.mode != "none"
+
+    @property
+    def direction(self):
+        """x, y, z, or the three numbers of an oblique axis."""
+        for name, unit in zip("xyz", np.eye(3)):
+            if np.allclose(self.axis, unit, atol=1e-12):
+                return name
+        return "[" + ", ".join(f"{x:.4g}" for x in self.axis) + "]"
+
+    def still_axes(self):
+        """(k, 3) orthonormal directions that are not driven, and their name."""
+        if not self.driven:
+            return np.eye(3), "xyz"
+        if self.direction in ("x", "y", "z"):
+            keep = [a for a in range(3) if self.axis[a] == 0.0]
+            return np.eye(3)[keep], "".join("xyz"[a] for a in keep)
+        return np.linalg.svd(self.axis[None, :])[2][1:], "across"
 
     @property
     def mobile_charge(self):
@@ -76,7 +93,7 @@ class Settings:
     def as_dict(self):
         return {"mode": self.mode, "temperature_K": self.temperature, "volume_angstrom3": self.volume, "block_fs": self.block,
                 "sample_fs": self.sample, "timestep_fs": self.timestep, "species": list(self.species), "counts": list(self.counts),
-                "formal_charges_e": list(self.charges), "mobile": list(self.mobile), "direction": "xyz"[self.axis]}
+                "formal_charges_e": list(self.charges), "mobile": list(self.mobile), "direction": self.direction}
 
 
 def _text(value):
@@ -113,14 +130,14 @@ def estimate(arrays, attrs):
 # ---- equilibrium: the whole run, or the axes across the drive ---------------------------------------------------------
 def _equilibrium(result, arrays, settings):
     """Green-Kubo and Einstein-Helfand from the axes that are not driven; None where there are too few samples."""
-    axes = tuple(a for a in range(3) if not (settings.driven and a == settings.axis))
-    paths = einstein.paths_of(arrays["displacement_current"], axes)
+    basis, label = settings.still_axes()
+    paths = einstein.paths_of(np.asarray(arrays["displacement_current"]) @ basis.T, range(len(basis)))
     if not paths or sum(len(path) - 1 for path in paths) < 2 * einstein.TEST_WINDOWS or min(len(path) for path in paths) < 8:
         return None
     where = (settings.sample, settings.volume, settings.temperature)
     window = einstein.choose_window(paths)
     estimate = einstein.green_kubo(paths, *where, window.samples)
-    numbers = {"axes": "".join("xyz"[a] for a in axes), "window_fs": window.samples * settings.sample, "window_independent": bool(window.independent),
+    numbers = {"axes": label, "window_fs": window.samples * settings.sample, "window_independent": bool(window.independent),
                "green_kubo": estimate.as_dict()}
     plain = einstein.einstein_window(paths, window.samples)
     if plain:
@@ -197,7 +214,7 @@ def _driven(result, rows, settings, still):
 def _suggestion(guess, settings, time):
     """The drive for the wished error in the same time, as a dictionary."""
     advice = conductivity.suggest(guess, settings.volume, settings.temperature, time, settings.target, settings.mobile_charge, settings.hop_length)
-    charge = sum(z * n for name, z, n in zip(settings.species, settings.charges, settings.counts) if name in settings.mobile)
+    charge = sum(abs(z) * n for name, z, n in zip(settings.species, settings.charges, settings.counts) if name in settings.mobile)
     return {"relative_error": advice.target, "entropy_k_B": advice.entropy, "assumed_conductivity_S_per_m": advice.sigma,
             "current_e_angstrom_per_fs": advice.current, "current_density_A_per_cm2": 1e-4 * in_unit(advice.current / settings.volume, "A/m^2"),
             "drift_velocity_angstrom_per_ps": 1e3 * advice.current / charge if charge else None,
@@ -229,28 +246,30 @@ def _driven_curves(result, rows, response, outcome, settings):
 # ---- tracers, temperature, pressure, ledger ----------------------------------------------------------------------------
 def _tracers(result, arrays, settings, still):
     """Diffusion of each species, Nernst-Einstein conductivity of the mobile ones, Haven ratio."""
-    msd = arrays.get("msd")
-    if msd is None or len(settings.lags) < 4:
+    if "msd" not in arrays or len(settings.lags) < 4:
         return
-    msd = np.asarray(msd, dtype=np.float64)
-    axes = [a for a in range(3) if not (settings.driven and a == settings.axis)]
-    keep = [r for r in range(len(msd)) if np.all(np.isfinite(msd[r]))]
-    if not keep:
+    msd = np.asarray(arrays["msd"], dtype=np.float64)
+    axes = [a for a in range(3) if not (settings.driven and settings.axis[a] != 0.0)]
+    finite = np.isfinite(msd).all(axis=tuple(range(2, msd.ndim)))
+    keep = np.flatnonzero(finite[:, 0])
+    reached = int(np.cumprod(finite[keep].all(axis=0)).sum()) if len(keep) else 0      # lags that every replica has reached
+    if reached < 4 or not axes:
         return
-    longest = float(settings.lags[-1])
+    msd, lags = msd[:, :reached], settings.lags[:reached]
+    longest = float(lags[-1])
     start = min(max(longest / 4, still["window"].samples * settings.sample if still else 0.0), longest / 2)
     table, mobile = {}, []
     for s, name in enumerate(settings.species):
         if not settings.counts[s]:
             continue
         lines = [msd[r, :, s, a] for r in keep for a in axes] if msd.ndim == 4 else [msd[r, :, s] / 3 for r in keep]
-        d = einstein.diffusion(np.array(lines), settings.lags, start)
+        d = einstein.diffusion(np.array(lines), lags, start)
         if len(lines) == 1:
             d = einstein.independent_error(d, longest, result.numbers["length"]["time_fs"], settings.counts[s])
         table[name] = d.as_dict() | {"cm2_per_s": d.value * 0.1, "error_cm2_per_s": d.error * 0.1 if math.isfinite(d.error) else None}
         if name in settings.mobile:
             mobile.append((d, settings.charges[s], settings.counts[s]))
-        result.curves.setdefault("tracer_msd", {})[name] = (settings.lags, np.mean(lines, axis=0))
+        result.curves.setdefault("tracer_msd", {})[name] = (lags, np.mean(lines, axis=0))
     result.numbers["diffusion"] = table
     uncorrelated = einstein.nernst_einstein(*zip(*mobile), settings.volume, settings.temperature)
     result.numbers["nernst_einstein"] = uncorrelated.as_dict()

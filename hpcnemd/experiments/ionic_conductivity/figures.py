@@ -172,7 +172,7 @@ def green_kubo(result, figure):
     axis.set_xlabel("cut of the Green-Kubo integral (ps)")
     axis.set_ylabel("conductivity σ (S/m)")
     axis.legend()
-    across = "" if len(found["axes"]) == 3 else f" Axes {found['axes']}, across the drive."
+    across = "" if found["axes"] == "xyz" else " From the axes across the drive."
     return f"Running Green-Kubo integral of the charge current, from the charge displacement.{across} {conditions(result)}"
 
 

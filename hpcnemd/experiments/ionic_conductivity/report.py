@@ -79,11 +79,12 @@ def advice(result):
 
 
 def summary_lines(result):
-    """The text for the terminal: list of lines."""
+    """The text for the terminal, plain ASCII: list of lines."""
     numbers = result.numbers
     lines = [headline(result)]
     if result.sigma is None:
         lines += [f"  refused: {reason}" for reason in result.refusals]
+        lines += [f"  to do: {advice(result)}"] if advice(result) else []
     else:
         lines.append(f"  95 % interval {_interval(numbers['conductivity'])}; {result.sigma.estimator}")
     if "entropy_production" in numbers:
@@ -97,9 +98,7 @@ def summary_lines(result):
     if "speed_up" in numbers:
         lines.append(f"  an equilibrium run would need {numbers['speed_up']['value']:.3g} times the length for this error")
     lines += [f"  {'ok  ' if v.passed else '?   ' if v.passed is None else 'WARN'} {v.name}: {v.text}" for v in result.verdicts]
-    if result.sigma is None and advice(result):
-        lines.append(f"  {advice(result)}")
-    return lines
+    return [line.replace("±", "+-") for line in lines]      # logs are not always UTF-8
 
 
 def _interval(entry):
@@ -173,7 +172,7 @@ def number_rows(result):
         add("conductivity", n["conductivity"])
     if "equilibrium" in n:
         found = n["equilibrium"]
-        where = "" if len(found["axes"]) == 3 else f"; axes {found['axes']}, across the drive"
+        where = "" if found["axes"] == "xyz" else "; from the axes across the drive"
         add("equilibrium conductivity, Green-Kubo", found["green_kubo"], found["green_kubo"]["estimator"] + where)
         if "einstein_helfand" in found:
             add("equilibrium conductivity, Einstein-Helfand", found["einstein_helfand"], found["einstein_helfand"]["estimator"] + where)
@@ -194,7 +193,7 @@ def number_rows(result):
         rows.append(("relative error", f"{100 * result.sigma.relative:.2f} %", f"entropy production allows {100 * n['thermodynamic_relative_error']:.2f} %"))
     if "speed_up" in n:
         rows.append(("speed-up over equilibrium", f"{n['speed_up']['value']:.3g}", f"entropy per {n['speed_up']['window_fs'] / 1000:.3g} ps / 3 k_B; "
-                     f"window from the axes {n['speed_up']['axes']}"))
+                     "window from the axes across the drive"))
     for name, entry in n.get("diffusion", {}).items():
         rows.append((f"diffusion coefficient, {name}", number(entry["cm2_per_s"], entry["error_cm2_per_s"], "cm²/s"), entry["estimator"]))
     for key, name in (("nernst_einstein", "Nernst-Einstein conductivity"), ("haven_ratio", "Haven ratio"), ("temperature", "temperature")):
