@@ -41,9 +41,8 @@ def prepare_and_check(loaded, ranks):
         return prepared, problems + [f"--ranks {ranks}: at least 1 is needed"]
     per_replica = deck.parallel.ranks_per_replica or choose_ranks_per_replica(ranks, deck.run.replicas)
     problems += check_layout(ranks, deck.run.replicas, per_replica, deck.parallel.grid)
-    needed = sum(disk_need(deck, prepared).values()) if prepared is not None else 0
-    first = disk_need(deck, prepared)["checkpoints"] if prepared is not None else 1 << 16
-    problems += folder_problems(loaded.folder, first, needed)
+    need = disk_need(deck, prepared) if prepared is not None else {"checkpoints": 1 << 16}
+    problems += folder_problems(loaded.folder, need["checkpoints"] // (2 * deck.run.replicas), sum(need.values()))
     return prepared, problems
 
 
@@ -127,15 +126,18 @@ def memory_need(owned, ghosts, pairs):
 
 
 def disk_need(deck, prepared):
-    """Bytes by kind of file over the whole run: {"checkpoints", "trajectory", "series"}."""
-    run, ions, species = deck.run, len(prepared.system.species), len(prepared.system.kinds.names)
-    total = run.equilibrate + run.settle + run.measure
-    frames = int(total / deck.output.trajectory) + 1 if deck.output.trajectory else 0
-    samples = run.steps(run.measure) // max(1, run.steps(run.sample)) + 1
-    series = samples * 8 * (3 + 3 * species + 20)
-    return {"checkpoints": run.replicas * 2 * (ions * 250 + series + (1 << 16)),
-            "trajectory": run.replicas * frames * ions * (36 + 24 * deck.output.velocities),
-            "series": run.replicas * series}
+    """Bytes by kind of file over the whole run: {"checkpoints" (two slots a replica), "trajectory", "series"}."""
+    schedule, ions, species = prepared.schedule, len(prepared.system.species), len(prepared.system.kinds.names)
+    series = schedule.samples * 8 * (3 * species + 12)
+    checkpoint = FILE_FRAME + series + ions * (PER_ION + 24 * schedule.lags)
+    frames = int(deck.run.measure / deck.output.trajectory) + 1 if deck.output.trajectory else 0
+    return {"checkpoints": deck.run.replicas * 2 * checkpoint,
+            "trajectory": deck.run.replicas * (frames * ions * (36 + 24 * deck.output.velocities) + FILE_FRAME * (frames > 0)),
+            "series": deck.run.replicas * (series + 24 * schedule.samples) + FILE_FRAME}
+
+
+FILE_FRAME = 1 << 20        # bytes of an HDF5 file beside its data
+PER_ION = 160               # bytes of one ion in a checkpoint, without its past places
 
 
 def run_lines(loaded, prepared, ranks):

@@ -4,8 +4,9 @@ import tomllib
 from pathlib import Path
 
 from ..core.errors import InputError
+from .progress import clock_text
 
-ENSEMBLE, JOURNAL, DECK = "ensemble.h5", "journal.jsonl", "deck.toml"
+ENSEMBLE, JOURNAL, DECK, REPORT = "ensemble.h5", "journal.jsonl", "deck.toml", "report/report.html"
 
 
 def result_folder(folder):
@@ -42,32 +43,46 @@ def show_status(folder):
 
 def status_lines(folder):
     """Lines (iterable of str): each replica's state, its newest checkpoint, the last events."""
-    from ..storage import checkpoint, ensemble, journal
-    if (folder / ENSEMBLE).exists():
-        try:
-            whole = ensemble.read(folder / ENSEMBLE)
-        except (OSError, KeyError) as problem:
-            raise InputError(f"{folder / ENSEMBLE}: cannot be read ({problem})") from None
-        counted = {name: shape for name, array in whole.arrays.items() if (shape := array.shape[1:2])}
-        by_block = "impulse" if "impulse" in counted else next(iter(counted), None)
-        for replica, (status, cause) in enumerate(zip(whole.status, whole.causes)):
-            blocks = f", {whole.valid[by_block][replica]} of {counted[by_block][0]} blocks" if by_block else ""
-            yield f"replica {replica}: {status}{blocks}" + (f" ({cause})" if cause else "")
-    else:
-        yield "not started: no ensemble file yet"
+    from ..storage import checkpoint, journal
+    events = sorted((event for path in sorted(folder.glob("journal*.jsonl")) for event in journal.read(path)), key=lambda event: event.get("time", ""))
+    states = _replica_states(events) | _written_states(folder)
+    yield from (f"replica {replica}: {states[replica]}" for replica in sorted(states))
     for slots in sorted({path.parent for pattern in ("**/a.h5", "**/b.h5") for path in folder.glob(pattern)}):
         newest = checkpoint.latest(slots)
         if newest is not None:
             age = time.time() - Path(newest).stat().st_mtime
-            yield f"checkpoint {Path(newest).relative_to(folder)}, {_age(age)} old"
-    for event in journal.read(folder / JOURNAL)[-5:]:
-        details = ", ".join(f"{key} {value}" for key, value in event.items() if key not in ("time", "event"))
+            yield f"checkpoint {Path(newest).relative_to(folder)}, {clock_text(max(0.0, age))} old"
+    for event in events[-5:]:
+        details = ", ".join(f"{key} {_short(value)}" for key, value in event.items() if key not in ("time", "event"))
         yield f"{event.get('time', '')}  {event.get('event', '')}" + (f": {details}" if details else "")
 
 
-def _age(seconds):
-    from .progress import clock_text
-    return clock_text(max(0.0, seconds))
+def _replica_states(events):
+    """{replica: text} from the journals: where a run that lasts has got to."""
+    states = {}
+    for event in events:
+        if "replica" in event:
+            done = f", block {event['block'] + 1} done" if event.get("event") == "block" else ""
+            states[event["replica"]] = f"last heard of at step {event.get('step', '?')} ({event.get('time', '')}, {event.get('event', '')}{done})"
+    return states
+
+
+def _written_states(folder):
+    """{replica: text} from the ensemble file, which is written when a run ends or stops."""
+    from ..storage import ensemble
+    if not (folder / ENSEMBLE).exists():
+        return {}
+    try:
+        whole = ensemble.read(folder / ENSEMBLE)
+    except (OSError, KeyError) as problem:
+        raise InputError(f"{folder / ENSEMBLE}: cannot be read ({problem})") from None
+    done, total = whole.arrays["blocks_done"], whole.arrays["impulse"].shape[1]
+    return {replica: f"{status}, {max(0, int(done[replica]))} of {total} blocks" + (f" ({cause})" if cause else "")
+            for replica, (status, cause) in enumerate(zip(whole.status, whole.causes)) if status in ("complete", "failed")}
+
+
+def _short(value):
+    return f"{value:.6g}" if isinstance(value, float) else value
 
 
 # ---- report, export, diff --------------------------------------------------------------------------------------------------
@@ -77,13 +92,28 @@ def write_report(folder):
     folder = result_folder(folder)
     if not (folder / ENSEMBLE).exists():
         raise InputError(f"{folder}: the run has no {ENSEMBLE} yet; look at hpcnemd status {folder}")
+    show_result(folder, again=True)
+    return 0
+
+
+def show_result(folder, again):
+    """Prints the result of a run's folder and the path of its report; figures and page are drawn `again`, or where they are not there yet."""
     module = experiment_of(folder)
-    result = module.analyse(folder)
-    page = module.draw(result, folder)
+    result, page = module.analyse(folder), folder / REPORT
+    if again or not page.exists():
+        page = module.draw(result, folder)
     for line in module.summary(result):
         print(line)
     print(f"report: {page}")
-    return 0
+
+
+def is_complete(folder, text):
+    """Whether a run of the same deck `text` has left all its replicas complete in `folder`."""
+    from ..storage import ensemble
+    try:
+        return (folder / DECK).read_text(encoding="utf-8") == text and set(ensemble.read(folder / ENSEMBLE).status) == {"complete"}
+    except (OSError, KeyError):
+        return False
 
 
 def export_trajectory(folder, kind, output=None):

@@ -3,6 +3,8 @@ from pathlib import Path
 
 from ..core.errors import HpcnemdError, InputError
 from .deck import load_deck, parse_deck
+from .progress import Progress
+from .results import is_complete, show_result
 
 
 def run_deck(comm, path):
@@ -19,12 +21,15 @@ def run_deck(comm, path):
     agree_on_errors(comm, problem)
     text, prepared = comm.bcast((text, prepared))
     loaded = parse_deck(text, path)
-    deck = loaded.deck
-    layout = Layout(comm, deck.run.replicas, deck.parallel.ranks_per_replica, deck.parallel.grid, prepared.system.box)
-    loaded.experiment.run(prepared, layout, loaded.folder, text)
+    done = comm.bcast(is_complete(loaded.folder, text) if comm.rank == 0 else None)
+    if not done:
+        run, parallel = loaded.deck.run, loaded.deck.parallel
+        layout = Layout(comm, run.replicas, parallel.ranks_per_replica, parallel.grid, prepared.system.box)
+        loaded.experiment.run(prepared, layout, loaded.folder, text, progress=Progress)
+    elif comm.rank == 0:
+        print(f"{loaded.folder} holds the complete run of this deck; remove the folder to run it anew, or write a longer measure")
     if comm.rank == 0:
-        from .results import write_report
-        write_report(loaded.folder)
+        show_result(loaded.folder, again=not done)
     return 0
 
 
