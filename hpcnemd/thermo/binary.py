@@ -12,6 +12,7 @@ from .units import GAS_CONSTANT
 
 _Y = np.unique(np.concatenate([np.linspace(-36, 36, 97), np.log(np.linspace(0.01, 0.99, 99) / (1 - np.linspace(0.01, 0.99, 99)))]))
 
+_NARROW = 2e-3       # log-odds: a gap this narrow (1 - T/Tc below 3e-7) has a depth near rounding; its ends follow from the spinodal
 _XW = 1 / (1 + np.exp(-_Y)), 1 / (1 + np.exp(_Y))
 
 
@@ -57,13 +58,17 @@ def _horner(coefficients, d):
     return total
 
 
+def _pairs(roots):
+    return list(zip(roots[::2], roots[1::2]))
+
+
 def _derivative(coefficients):
     n = len(coefficients) - 1
     return [c * (n - k) for k, c in enumerate(coefficients[:-1])] or [0.0]
 
 
 class _Compound:
-    fixed, roots = True, ()
+    fixed, roots, narrow = True, (), ()
 
     def __init__(self, name, x, value):
         self.name, self.x, self.value = name, x, value
@@ -82,7 +87,9 @@ class _Solution:
         self.poly = [float(c) for c in terms[::-1]] or [0.0]
         self.slope = _derivative(self.poly)
         self.curve = _derivative(self.slope)
-        self.roots = _spinodal(self)            # log-odds of the spinodal, ascending
+        pairs = _pairs(_spinodal(self))
+        self.roots = [y for pair in pairs if pair[1] - pair[0] > _NARROW for y in pair]     # log-odds of the spinodal, ascending
+        self.narrow = [pair for pair in pairs if pair[1] - pair[0] <= _NARROW]
 
     def split(self, y):
         """x and 1 - x, both to full relative precision"""
@@ -151,7 +158,8 @@ class TieLine:
 
 def spinodal(phase, t, gas_constant=GAS_CONSTANT):
     """Compositions where d2g/dx2 = 0, ascending; empty where the phase is stable everywhere."""
-    return [float(phase_split(y)[0]) for y in phase.at(t, gas_constant).roots]
+    f = phase.at(t, gas_constant)
+    return [float(phase_split(y)[0]) for y in sorted([*f.roots, *(y for pair in f.narrow for y in pair)])]
 
 
 def phase_split(y):
@@ -297,7 +305,7 @@ def tie_lines(phases, t, gas_constant=GAS_CONSTANT, tolerance=1e-9):
                     extra.append([x, f.value if f.fixed else float(f.g(y)), k, y])
             lines.append(line)
         if not extra:
-            return lines
+            return sorted(lines + _critical_lines(frozen, tolerance * gas_constant * t), key=lambda line: line.x[0])
         # with the contact points on the grid the next hull is right to second order, which decides close to an invariant
         for line in lines:
             for name, x, y in zip(line.phases, line.x, line.y):
@@ -322,6 +330,21 @@ def _line_between(frozen, points, i, j):
             return None
         raise NoEquilibrium(f"common tangent of {f1.name} and {f2.name} near x = {points[i, 0]:.6g}, {points[j, 0]:.6g} was not found")
     return line
+
+
+def _critical_lines(frozen, limit):
+    """Tie lines of the narrow windows that are stable: to leading order the binodal is sqrt(3) times as wide as the spinodal."""
+    found = []
+    for f in frozen:
+        for low, high in f.narrow:
+            centre, half = 0.5 * (low + high), 0.5 * np.sqrt(3) * (high - low)
+            y = centre - half, centre + half
+            a, b = f.mu(y[0]), f.mu(y[1])
+            mu = (float(0.5 * (a[0] + b[0])), float(0.5 * (a[1] + b[1])))
+            if all(other.driving(mu)[0] <= limit for other in frozen):
+                found.append(TieLine((f.name, f.name), tuple(float(phase_split(v)[0]) for v in y), tuple(float(v) for v in y), mu,
+                                     float(max(abs(a[0] - b[0]), abs(a[1] - b[1])))))
+    return found
 
 
 def lever(x_alpha, x_beta, x):

@@ -112,3 +112,20 @@ def interface(phase, line, temperature, gradient, gas_constant=GAS_CONSTANT, poi
     inner = (x > a + 0.1 * (b - a)) & (x < b - 0.1 * (b - a))
     width = float(np.sum((np.sqrt(gradient / (2 * np.maximum(above, 1e-300))) * weight)[inner]))
     return energy, width
+
+
+def record(temperature, sigma, sigma_error, density, charge, tracer=None, tracer_error=0.0, factor=None, host="fixed stoichiometry"):
+    """The ledger.Record that joins a conductivity run to thermodynamics; SI. D_chem only where `host` allows it and Gamma is given."""
+    from .ledger import Record
+    collective = conductivity_diffusion(sigma, density, charge, temperature)
+    error = collective * sigma_error / sigma
+    values = {"D_sigma": ([collective, error], "m^2/s, standard error")}
+    notes = []
+    if tracer is not None:
+        values["Haven ratio"] = (list(haven_ratio(tracer, collective, tracer_error, error)), "standard error")
+    if factor is not None:
+        values["D_chem"] = ([chemical_diffusion(factor, collective, host), factor * error], "m^2/s, standard error")
+    elif host == "fixed stoichiometry":
+        notes.append("no D_chem: it is not defined by the content of the mobile ion alone at fixed stoichiometry")
+    return Record("none", (), {"T": (temperature, "K"), "conductivity": ([sigma, sigma_error], "S/m, standard error"), "density": (density, "1/m^3"), "charge": (charge, "e")},
+                  values, notes=notes)

@@ -1,0 +1,247 @@
+"""What the decks of the commands ask for: each function reads one TOML file and returns its Outcome: records, tables and figures."""
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from . import clapeyron, diagram, eos, figures, gmin, transport_link
+from .binary import tie_lines
+from .calphad import System
+from .cp import transition
+from .deck import REQUIRED, finish, open_deck, read_substances
+from .errors import BeyondBinary, ThermoInputError
+from .from_tdb import binary_phases
+from .ledger import Record
+from .reaction import parse_reaction, shift_reference_pressure
+from .sweep_grid import choose_candidates
+
+
+@dataclass
+class Outcome:
+    """`records` to print and store; `tables` {name: rows}; `figures` {name: function -> matplotlib Figure}; `failed` points."""
+    records: list
+    tables: dict = field(default_factory=dict)
+    figures: dict = field(default_factory=dict)
+    failed: int = 0
+
+
+def _given(table, name):
+    """A quantity as the user wrote it, for the record."""
+    return table.data.get(name)
+
+
+def _system(deck, folder):
+    system = deck.table("system")
+    file, components = system.take("file", str, REQUIRED, '"data.tdb"'), system.take("components", list, REQUIRED, '["AL", "ZN", "VA"]')
+    phases, engine = system.take("phases", list), system.take("engine", str, "auto", choices=("auto", "own", "pycalphad"))
+    system.end()
+    return lambda: System(folder / file, components, phases, engine)
+
+
+def equilibrium(path, strict=False):
+    """[system] file, components, phases, engine; [conditions] temperature, pressure, X."""
+    deck, folder = open_deck(path)
+    build = _system(deck, folder)
+    conditions = deck.table("conditions")
+    asked = {}
+    for key, name in (("T", "temperature"), ("P", "pressure")):
+        given = _given(conditions, name)
+        if conditions.number(name, "K" if key == "T" else "Pa") is not None:
+            asked[key] = given
+    x = conditions.table("X", required=False)
+    asked["X"] = {c: x.number(c, "1") for c in list(x.data)}
+    conditions.end()
+    deck.end()
+    finish(deck)
+    return Outcome([build().equilibrium(asked, strict)])
+
+
+def binary(path, strict=False):
+    """[system] as above (two components, own code); [grid] temperature; optional gibbs_at: temperatures of G(x) figures."""
+    deck, folder = open_deck(path)
+    build = _system(deck, folder)
+    grid = deck.table("grid")
+    temperatures = grid.numbers("temperature", "K", REQUIRED)
+    pressure_given = _given(grid, "pressure")
+    pressure = grid.number("pressure", "Pa", REQUIRED, '"1 atm"')
+    curves = grid.numbers("gibbs_at", "K", np.array([]))
+    grid.end()
+    deck.end()
+    finish(deck)
+    system = build()
+    if len(system.elements) != 2:
+        raise BeyondBinary(f"components {', '.join(system.elements)}: a binary diagram has two; use thermo eq or thermo sweep for more")
+    checked = system.check({"T": temperatures.tolist() + curves.tolist(), "P": pressure, "X": {system.elements[1]: 0.5}})
+    phases = binary_phases(system.db, system.elements, checked.phases, system.gas_constant)
+    found = diagram.map_diagram(phases, temperatures, system.gas_constant)
+    worst = max((line.residual for lines in found.lines if lines for line in lines), default=0.0)
+    record = Record("G", ("T", "P", "N"), {"T": ([float(temperatures[0]), float(temperatures[-1])], "K, from and to"), "P": (pressure, "Pa"), "P as given": (pressure_given, "")},
+                    {f"{i.kind} of {', '.join(dict.fromkeys(i.phases))}": ([i.temperature, *i.x], f"K, x({system.elements[1]})") for i in found.invariants},
+                    _candidates(checked), [system.data(checked)], system.gas_constant, {"chemical potentials (J/mol)": worst}, list(checked.notes))
+    if found.failed:
+        record.status, record.reason = "failed", f"{len(found.failed)} temperatures; see the table"
+    outcome = Outcome([record], {"diagram": diagram.table(found)}, {"diagram": lambda: figures.binary_diagram(found, system.elements)}, len(found.failed))
+    for t in curves:
+        outcome.figures[f"gibbs_{t:g}K"] = lambda t=t: figures.gibbs_curves(phases, tie_lines(phases, float(t), system.gas_constant), float(t), system.elements, system.gas_constant)
+    _strict_diagram(system, checked, found, record, strict)
+    return outcome
+
+
+def _candidates(checked):
+    from .ledger import Candidate
+    return [Candidate(p, "used") for p in checked.phases] + [Candidate(p, "excluded", why) for p, why in checked.excluded.items()]
+
+
+def _strict_diagram(system, checked, found, record, strict):
+    """Driving forces of what the user left out, at every tie line: the greatest goes to the record."""
+    from .ledger import Candidate
+    left = [p for p, why in checked.excluded.items() if why.startswith("left out")]
+    forces = {}
+    for t, lines in zip(found.temperatures, found.lines):
+        for line in lines or ():
+            mu = dict(zip(system.elements, line.mu))
+            for name, value in system.driving_forces(float(t), 101325.0, mu, left).items():
+                if value > forces.get(name, (-np.inf, 0))[0]:
+                    forces[name] = (value, float(t))
+    record.candidates = [c if c.name not in forces else Candidate(c.name, "excluded", f"{c.reason}; greatest at {forces[c.name][1]:g} K", forces[c.name][0]) for c in record.candidates]
+    if strict:
+        record.require_no_exclusion()
+
+
+def gibbs(path, strict=False):
+    """data, candidates, excluded; [conditions] temperature, pressure; [elements] amounts or [feed] substances, mol."""
+    deck, folder = open_deck(path)
+    file, names = deck.take("data", str, REQUIRED, '"gas.toml"'), deck.take("candidates", list, REQUIRED, '["CO", "CO2"] or ["all"]')
+    excluded = deck.take("excluded", list, [])
+    conditions = deck.table("conditions")
+    given = _given(conditions, "pressure")
+    t, p = conditions.number("temperature", "K", REQUIRED), conditions.number("pressure", "Pa", REQUIRED, '"1 atm"')
+    conditions.end()
+    elements, feed = deck.table("elements", required=False), deck.table("feed", required=False)
+    amounts = {e: elements.number(e, "mol") for e in list(elements.data)}
+    fed = {n: feed.number(n, "mol") for n in list(feed.data)}
+    if bool(amounts) == bool(fed):
+        deck.problems.append("give either [elements] or [feed], in mol")
+    deck.end()
+    finish(deck)
+    everything, data = read_substances(folder / file)
+    if fed:
+        amounts = gmin.element_amounts(fed, everything)
+    substances = choose_candidates(everything, names)
+    for n in excluded:
+        if n in everything:
+            substances = {**substances, n: everything[n]}
+    found = gmin.minimise(substances, amounts, t, p, data.gas_constant, tuple(excluded))
+    record = gmin.record(found, amounts, t, p, given, substances, data.gas_constant)
+    if strict:
+        record.require_no_exclusion()
+    return Outcome([record])
+
+
+def react(path, strict=False):
+    """data, reactions = ["CO + H2O = CO2 + H2"], temperature, reference_pressure, per (a substance, for lines per mole of it)."""
+    deck, folder = open_deck(path)
+    file, texts = deck.take("data", str, REQUIRED, '"gas.toml"'), deck.take("reactions", list, REQUIRED, '["CO + H2O = CO2 + H2"]')
+    t = deck.numbers("temperature", "K", REQUIRED)
+    per = deck.take("per", str)
+    given = _given(deck, "reference_pressure")
+    p0 = deck.number("reference_pressure", "Pa", REQUIRED, '"1 bar" (of the K that is wanted)')
+    deck.end()
+    finish(deck)
+    substances, data = read_substances(folder / file)
+    reactions = [parse_reaction(text, substances) for text in texts]
+    if per and any(per not in r.stoichiometry for r in reactions):
+        raise ThermoInputError(f"per = {per!r}: not in every reaction; leave it out, or choose a substance of all")
+    rows, records = [("T_K", "reaction", "delta_H_J_per_mol", "delta_S_J_per_mol_K", "delta_G_J_per_mol", "ln_K")], []
+    for r in reactions:
+        lnk = shift_reference_pressure(r.ln_k(t, data.gas_constant), r.gas_moles(), data.reference_pressure, p0)
+        for values in zip(t, r.delta_h(t), r.delta_s(t), -data.gas_constant * t * lnk, lnk):
+            rows.append((repr(float(values[0])), str(r), *(repr(float(v)) for v in values[1:])))
+        values = {f"ln K at {tt:g} K": (float(k), "") for tt, k in list(zip(t, lnk))[:: max(1, len(t) // 8)]}
+        records.append(Record("G", ("T", "P", "N"), {"reaction": (str(r), ""), "reference pressure": (p0, "Pa"), "as given": (given, "")}, values, [], [data], data.gas_constant,
+                              {}, [f"moles of gas made: {r.gas_moles():g}; the data's own reference pressure is {data.reference_pressure:g} Pa"]))
+    drawn = {"equilibrium_constants": lambda: figures.equilibrium_constants(reactions, t, data.gas_constant)}
+    if per:
+        drawn["standard_lines"] = lambda: figures.standard_lines(reactions, t, per)
+    return Outcome(records, {"reactions": rows}, drawn)
+
+
+def heat_capacity(path, strict=False):
+    """data, substance (one or a list: phases of one substance, with their transitions), temperature."""
+    deck, folder = open_deck(path)
+    file, names = deck.take("data", str, REQUIRED, '"metal.toml"'), deck.take("substances", list, REQUIRED, '["Al(s)", "Al(l)"]')
+    t = deck.numbers("temperature", "K", REQUIRED)
+    deck.end()
+    finish(deck)
+    substances, data = read_substances(folder / file)
+    chosen = choose_candidates(substances, names)
+    rows, values = [("T_K", "substance", "Cp_J_per_mol_K", "H_J_per_mol", "S_J_per_mol_K", "G_J_per_mol")], {}
+    for n, s in chosen.items():
+        c = s.caloric
+        inside = t[(t >= c.low) & (t <= c.high)] if len(chosen) > 1 else t
+        for row in zip(inside, c.cp(inside), c.h(inside), c.s(inside), c.g(inside)):
+            rows.append((repr(float(row[0])), n, *(repr(float(v)) for v in row[1:])))
+        values[f"range of {n}"] = ([c.low, c.high], "K")
+    listed = list(chosen.values())
+    for a, b in zip(listed, listed[1:]):
+        at, latent, entropy = transition(a.caloric, b.caloric)
+        values[f"{a.name} = {b.name}"] = ([at, latent, entropy], "K, J/mol, J/mol/K")
+    return Outcome([Record("G", ("T", "P", "N"), {"T": ([float(t.min()), float(t.max())], "K, from and to")}, values, [], [data], data.gas_constant)], {"heat_capacity": rows})
+
+
+def equation_of_state(path, strict=False):
+    """fluid = "lennard_jones" (equation = "thol" or "jzg"), "van_der_waals" (a, b) or "water"; saturation = temperatures."""
+    deck, _ = open_deck(path)
+    fluid = deck.take("fluid", str, REQUIRED, '"lennard_jones"', ("lennard_jones", "van_der_waals", "water"))
+    equation = deck.take("equation", str, "thol", choices=("thol", "jzg"))
+    unit = "1" if fluid == "lennard_jones" else "K"
+    t = deck.numbers("saturation", unit, REQUIRED)
+    a, b = deck.number("a", "Pa*m^6/mol^2"), deck.number("b", "m^3/mol")
+    deck.end()
+    finish(deck)
+    head = ("T", "p", "rho_gas", "rho_liquid", "latent_heat", "dp_dT")
+    if fluid == "water":
+        from .fluids import Water
+        water, rows = Water(), []
+        for one in t:
+            s = water.saturation(float(one))
+            latent, dv = s["h_gas"] - s["h_liquid"], 1 / s["rho_gas"] - 1 / s["rho_liquid"]
+            rows.append((float(one), s["p"], s["rho_gas"], s["rho_liquid"], latent, clapeyron.slope(float(one), latent, dv)))
+        note, units, constant = water.version, "K, Pa, kg/m^3, kg/m^3, J/kg, Pa/K", 461.51805 * 0.018015268
+    else:
+        if fluid == "van_der_waals" and (a is None or b is None):
+            raise ThermoInputError('fluid = "van_der_waals" needs a and b, for example a = "0.3658 Pa*m^6/mol^2", b = "4.286e-5 m^3/mol"')
+        model = eos.lennard_jones(equation) if fluid == "lennard_jones" else eos.van_der_waals(a, b)
+        rows = eos.saturation_curve(model, t).tolist()
+        note, constant = model.name, model.gas_constant
+        units = "reduced units" if fluid == "lennard_jones" else "K, Pa, mol/m^3, mol/m^3, J/mol, Pa/K"
+    record = Record("F", ("T", "V", "N"), {"fluid": (note, "")}, {f"saturation at T = {r[0]:g}": (list(r[1:]), units[units.find(",") + 2:] if "," in units else units) for r in rows}, [], [], constant)
+    return Outcome([record], {"saturation": [head, *[tuple(repr(float(v)) for v in r) for r in rows]]})
+
+
+def coexistence_slope(path, strict=False):
+    """temperature, latent_heat and volume_change (per mole or per kilogram, both the same)."""
+    deck, _ = open_deck(path)
+    t = deck.number("temperature", "K", REQUIRED)
+    mass = "kg" in str(_given(deck, "latent_heat")).split("/")[-1]
+    per = "kg" if mass else "mol"
+    latent, dv = deck.number("latent_heat", f"J/{per}", REQUIRED), deck.number("volume_change", f"m^3/{per}", REQUIRED)
+    deck.end()
+    finish(deck)
+    slope = clapeyron.slope(t, latent, dv)
+    return Outcome([Record("G", ("T", "P", "N"), {"T": (t, "K"), "latent heat": (latent, f"J/{per}"), "volume change": (dv, f"m^3/{per}")}, {"dP/dT": (slope, "Pa/K")}, [], [])])
+
+
+def transport(path, strict=False):
+    """temperature, conductivity, density, charge, and where they are known tracer_diffusion, thermodynamic_factor and host."""
+    deck, _ = open_deck(path)
+    t, sigma = deck.number("temperature", "K", REQUIRED), deck.numbers("conductivity", "S/m", REQUIRED, '"0.1 S/m" or ["0.1 S/m", error]')
+    density, charge = deck.number("density", "1/m^3", REQUIRED), deck.number("charge", "1", REQUIRED, "1")
+    error = deck.number("conductivity_error", "S/m", 0.0)
+    tracer, tracer_error = deck.number("tracer_diffusion", "m^2/s"), deck.number("tracer_error", "m^2/s", 0.0)
+    factor, host = deck.number("thermodynamic_factor", "1"), deck.take("host", str, "fixed stoichiometry", choices=("intercalation", "lattice model", "fixed stoichiometry"))
+    deck.end()
+    finish(deck)
+    return Outcome([transport_link.record(t, float(sigma[0]), error, density, charge, tracer, tracer_error, factor, host)])
+
+
+JOBS = {"eq": equilibrium, "binary": binary, "gibbs": gibbs, "react": react, "cp": heat_capacity, "eos": equation_of_state, "clapeyron": coexistence_slope, "link": transport}
