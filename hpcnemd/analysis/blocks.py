@@ -119,9 +119,10 @@ class Level:
     p: float
 
 
-def choose_level(rows, known_mean=None, alpha=0.1, fewest=FEWEST, safety=SAFETY):
+def choose_level(rows, known_mean=None, alpha=0.1, fewest=FEWEST, safety=SAFETY, least=1):
     """The shortest block length from which on the lag-1 correlations of all longer blocks together are those of independent blocks
-    (Jonsson 2018; both signs count); made `safety` times longer where it is not the written one. A Level.
+    (Jonsson 2018; both signs count); made `safety` times longer where it is not the written one. At least `least` written blocks, where the
+    process is known to remember that long; not independent where there are too few blocks for that. A Level.
 
     alpha is larger than usual for a test, because blocks that are longer than needed cost less than correlations that are missed."""
     from scipy.stats import chi2
@@ -130,7 +131,7 @@ def choose_level(rows, known_mean=None, alpha=0.1, fewest=FEWEST, safety=SAFETY)
     p = 0.0
     for k, factor in enumerate(steps):
         p = float(chi2.sf(sum(squares[k:]), len(steps) - k))
-        if p > alpha:
+        if p > alpha and factor >= least:
             longer = factor * safety
             return Level(longer if k and count(merge(rows, longer)) >= fewest else factor, True, p)
     return Level(steps[-1], False, p)

@@ -14,7 +14,7 @@ from ..core.units import BOLTZMANN, SIEMENS_PER_METRE
 from .blocks import Estimate, choose_level, count, jackknife, mean, mean_estimate, merge, student, variance
 
 LEAST_ENTROPY = 2.0         # k_B per run; below it the relative error is 1 or more
-LINEAR_LIMIT = 0.5          # q E a / 2 k_B T; sinh(x)/x is 4 % above 1 there
+LINEAR_LIMIT = 0.55         # q E a / 2 k_B T; sinh(x)/x is 5 % above 1 there
 ESTIMATORS = {
     "constant_current": "sigma = J0 / (V <lambda>), constant current",
     "constant_field": "sigma = <J> / (V E), constant field",
@@ -52,10 +52,11 @@ def _held(current):
     return math.copysign(math.sqrt(mean([j * j for j in current])), mean(current))
 
 
-def driven(mode, impulse, current, block, volume):
-    """Conductivity as a ratio of means over all blocks of all replicas, jackknife error. `volume` angstrom^3, `block` fs. A Driven."""
+def driven(mode, impulse, current, block, volume, memory=0.0):
+    """Conductivity as a ratio of means over all blocks of all replicas, jackknife error. `volume` angstrom^3, `block` fs; blocks shorter than
+    `memory` fs are merged in any case. A Driven."""
     response = response_rows(mode, impulse, current, block)
-    level = choose_level(response)
+    level = choose_level(response, least=memory / block)
     unit = "eV/(e angstrom)" if mode == "constant_current" else "e angstrom/fs"
     partner = mean_estimate(response, unit, level, "block average")
     scale = SIEMENS_PER_METRE / volume

@@ -39,15 +39,16 @@ class Window:
     p: float
 
 
-def choose_window(paths):
-    """The shortest window whose neighbours, and those of all longer windows, move without correlation, doubled. A Window.
+def choose_window(paths, least=1):
+    """The shortest window whose neighbours, and those of all longer windows, move without correlation, doubled; at least `least` samples, because the test
+    cannot see a weak and long memory in little data. A Window, not independent where the paths are shorter than eight of such windows.
 
     alpha is small, because a window that is too short by two still costs `green_kubo` little, while a choice that follows the noise
     favours long windows where the conductivity came out high."""
-    level = choose_level(increments(paths), known_mean=0.0, alpha=0.001, fewest=TEST_WINDOWS, safety=1)
-    doubled = 2 * level.factor
-    fits = doubled < min(len(path) for path in paths) / 2
-    return Window(doubled if fits else level.factor, level.independent and fits, level.p)
+    level = choose_level(increments(paths), known_mean=0.0, alpha=0.01, fewest=TEST_WINDOWS, safety=1)
+    wanted = max(2 * level.factor, least)
+    most = max(1, (min(len(path) for path in paths) - 1) // 8)
+    return Window(min(wanted, most), level.independent and wanted <= most, level.p)
 
 
 def einstein(paths, sample, volume, temperature, samples):

@@ -63,6 +63,13 @@ def test_replicas_that_differ_widen_the_error():
     assert blocks.mean_estimate(rows, level=level).error > 0.25
 
 
+def test_blocks_shorter_than_a_known_memory_are_merged():
+    rows = list(np.random.default_rng(6).standard_normal((2, 40)))
+    assert blocks.choose_level(rows, alpha=0.0).factor == 1
+    assert blocks.choose_level(rows, alpha=0.0, least=3.5).factor >= 4
+    assert not blocks.choose_level(rows, least=50.0).independent
+
+
 def test_jackknife_of_a_ratio_matches_error_propagation():
     rng = np.random.default_rng(2)
     up, down = [4 + 0.1 * rng.standard_normal(200)], [2 + 0.1 * rng.standard_normal(200)]

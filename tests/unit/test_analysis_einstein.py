@@ -20,16 +20,17 @@ def test_intervals_of_both_estimators_hold_the_exact_value():
     # 300 runs. At the same settings and other seeds 94 % and 95.5 % were inside: 89 % is 4 standard deviations lower
     rng = np.random.default_rng(40)
     inside = {"green_kubo": 0, "einstein": 0}
-    values = []
+    values, seen = [], 0
     for _ in range(300):
         paths = einstein.paths_of(displacement(rng, 3000))
         window = einstein.choose_window(paths)
-        assert window.independent
+        seen += window.independent
         estimate = einstein.green_kubo(paths, SAMPLE, VOLUME, TEMPERATURE, window.samples)
         values.append(estimate.value)
         inside["green_kubo"] += estimate.low < EXACT < estimate.high
         other = einstein.einstein(paths, SAMPLE, VOLUME, TEMPERATURE, einstein.einstein_window(paths, window.samples))
         inside["einstein"] += other.low < EXACT < other.high
+    assert seen >= 285                  # 1 % of the runs may look correlated at every window; 5 % have a chance below 1e-6
     assert all(0.89 <= n / 300 <= 0.99 for n in inside.values()), inside
     assert np.mean(values) == pytest.approx(EXACT, rel=0.05)             # 0.7 % standard error, 2 % from the choice of windows
 

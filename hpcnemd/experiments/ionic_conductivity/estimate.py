@@ -19,6 +19,7 @@ from ...core.units import BOLTZMANN, SIEMENS_PER_METRE, in_unit
 from . import verdicts
 
 HOP_LENGTH = 2.0        # angstrom: a Li-Li site distance in garnets
+LEAST_MEMORY = 2000.0   # fs: ions rattle and hop back for 1 to 2 ps in melts and garnets, so shorter windows and blocks are never trusted
 TARGET = 0.05           # relative error that a suggestion aims at
 
 
@@ -135,7 +136,7 @@ def _equilibrium(result, arrays, settings):
     if not paths or sum(len(path) - 1 for path in paths) < 2 * einstein.TEST_WINDOWS or min(len(path) for path in paths) < 8:
         return None
     where = (settings.sample, settings.volume, settings.temperature)
-    window = einstein.choose_window(paths)
+    window = einstein.choose_window(paths, math.ceil(LEAST_MEMORY / settings.sample))
     estimate = einstein.green_kubo(paths, *where, window.samples)
     numbers = {"axes": label, "window_fs": window.samples * settings.sample, "window_independent": bool(window.independent),
                "green_kubo": estimate.as_dict()}
@@ -178,7 +179,8 @@ def _driven(result, rows, settings, still):
     """Conductivity, entropy production, Q_TUR, linearity, speed-up, or the reasons against and what to do."""
     mode, block, numbers = settings.mode, settings.block, result.numbers
     response = conductivity.response_rows(mode, rows["impulse"], rows["current"], block)
-    noise = conductivity.from_noise(mode, response, block, settings.volume, settings.temperature)
+    level = blocks.choose_level(response, least=LEAST_MEMORY / block)
+    noise = conductivity.from_noise(mode, response, block, settings.volume, settings.temperature, level)
     numbers["from_noise"] = noise.as_dict()
     if mode == "constant_current" and all(not row.any() for row in rows["current"]):
         if math.isfinite(noise.value):                                  # J0 = 0: the dual Green-Kubo estimator
@@ -186,7 +188,7 @@ def _driven(result, rows, settings, still):
         else:
             result.refusals.append("too few blocks for an estimate from the noise of the field")
         return
-    outcome = conductivity.driven(mode, rows["impulse"], rows["current"], block, settings.volume)
+    outcome = conductivity.driven(mode, rows["impulse"], rows["current"], block, settings.volume, LEAST_MEMORY)
     whole, per_block = conductivity.entropy_production(rows["work"], settings.temperature, outcome.level)
     result.refusals += conductivity.refusals(outcome, whole)
     result.sigma = None if result.refusals else outcome.sigma
@@ -202,7 +204,7 @@ def _driven(result, rows, settings, still):
                                      "from_heat": sum(float(row.sum()) for row in rows["heat"]) / (BOLTZMANN * settings.temperature)}
     numbers["Q_TUR"] = quality.as_dict()
     numbers["thermodynamic_relative_error"] = math.sqrt(2 / whole.value) if whole.value > 0 else None
-    if still is not None and not result.refusals:
+    if still is not None and still["window"].independent and not result.refusals:
         window = einstein.equivalent_window(still["window"].samples * settings.sample)
         numbers["speed_up"] = {"value": conductivity.speed_up(rate, window), "window_fs": window, "axes": numbers["equilibrium"]["axes"]}
     guess = outcome.sigma.value if result.sigma else noise.value

@@ -74,6 +74,11 @@ def _sigma_line(axis, result, x):
         axis.plot(x, [sigma.value] * 2, color=BLUE, ls="--", lw=1.2, label=f"result {sigma.value:.4g} ± {sigma.error:.2g} S/m")
 
 
+def _legend_above(figure, axis):
+    """Clear of the data, which may lie anywhere."""
+    figure.legend(*axis.get_legend_handles_labels(), loc="outside upper center", ncols=3, fontsize=9)
+
+
 def _log_ps(axis, label):
     """A logarithmic time axis in ps with plain numbers at 1, 2 and 5."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
@@ -137,7 +142,7 @@ def _block_error(result, figure):
     axis.set_ylim(0, None)
     _log_ps(axis, "block length (ps)")
     axis.set_ylabel("relative error (%)")
-    axis.legend(loc="lower right")
+    _legend_above(figure, axis)
     return ("Standard error of the mean response against the length of the blocks it is estimated from (Flyvbjerg and Petersen), with its own uncertainty; "
             f"a level plateau means that blocks are independent. The dashed line is the error that the entropy production Σ allows. {conditions(result)}")
 
@@ -168,7 +173,7 @@ def green_kubo(result, figure):
     window = found["window_fs"] / 1000
     axis.axvspan(window / 2, window, color="#888888", alpha=0.2, lw=0, label="cuts that are averaged")
     axis.set_xlim(0, None)
-    axis.set_ylim(0, None)
+    axis.set_ylim(min(0.0, float(value.min())), None)
     axis.set_xlabel("cut of the Green-Kubo integral (ps)")
     axis.set_ylabel("conductivity σ (S/m)")
     axis.legend()
@@ -259,7 +264,7 @@ def quality(result, figure):
     axis.set_ylim(0, min(4.0, 1.1 * max(q.high for _, q in table)))
     _log_ps(axis, "block length (ps)")
     axis.set_ylabel(r"$Q_{TUR}=\epsilon^2\,\Sigma/2k_B$ per block")
-    axis.legend()
+    _legend_above(figure, axis)
     return ("Relative variance of one block's response times the entropy produced in the block, over 2 k_B. It is 1 in linear response; overdamped steady "
             f"states cannot go below 1 (a diagnostic here, no bound is proved for this dynamics). {conditions(result)}")
 
@@ -275,7 +280,7 @@ def ledger(result, figure):
     for row in sums["ledger_error"]:
         bottom.plot(np.arange(1, len(row) + 1) * block, 1e3 * row, color=BLACK, lw=1)
     top.set_ylabel("energy (eV)")
-    top.legend()
+    _legend_above(figure, top)
     bottom.set_ylabel("error (meV)")
     bottom.set_xlabel("time (ps)")
     bottom.set_xlim(0, None)

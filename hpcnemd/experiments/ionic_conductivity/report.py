@@ -4,6 +4,8 @@ import html
 import math
 from pathlib import Path
 
+from ...analysis.conductivity import LINEAR_LIMIT
+
 EQUATIONS = {
     "constant_current": "The field λ(t) that keeps the current at J<sub>0</sub> is measured: σ = J<sub>0</sub> / (V ⟨λ⟩), with ⟨λ⟩ the sum of the field impulses of all "
                         "steps over the time (Norton ensemble; Gauss's principle).",
@@ -74,7 +76,7 @@ def advice(result):
     text = f"for {100 * told['relative_error']:g} % in the same {told['time_fs'] / 1000:g} ps take {drive}"
     if told["linear_time_fs"] > told["time_fs"]:
         text += (f"; that is beyond linear response (q E a / 2 k_B T = {told['linearity_x']:.2g}): "
-                 f"stay at 0.5 and measure {told['linear_time_fs'] / 1000:.3g} ps in all")
+                 f"stay at {LINEAR_LIMIT} and measure {told['linear_time_fs'] / 1000:.3g} ps in all")
     return text
 
 
@@ -182,7 +184,7 @@ def number_rows(result):
         drive = n["drive"]
         rows.append(("current density", f"{drive['current_density_A_per_cm2']:.5g} A/cm²", f"J/V, J = {drive['current_e_angstrom_per_fs']:.5g} e Å/fs"))
         rows.append(("field", f"{drive['field_V_per_angstrom']:.5g} V/Å", "mean impulse per time"))
-        rows.append(("linearity q E a / 2 k_B T", f"{drive['linearity_x']:.3f}", f"hops of {drive['hop_length_angstrom']:g} Å; linear within 4 % below 0.5"))
+        rows.append(("linearity q E a / 2 k_B T", f"{drive['linearity_x']:.3f}", f"hops of {drive['hop_length_angstrom']:g} Å; linear within 5 % below {LINEAR_LIMIT}"))
     if "entropy_production" in n:
         made = n["entropy_production"]
         add("entropy production, run", made["run"], made["run"]["estimator"] + f"; {number(made['from_heat'])} k_B from the heat")

@@ -32,7 +32,7 @@ def collect(result, rows, settings):
     if "blocks" in result.numbers:
         merged = result.numbers["blocks"]
         add(Verdict("independent blocks", merged["independent"], f"blocks of {merged['length_fs'] / 1000:g} ps are " +
-                    ("uncorrelated" if merged["independent"] else "still correlated: the error is too small; run longer")))
+                    ("uncorrelated" if merged["independent"] else "correlated, or shorter than the memory of the ions, and there are too few: the error is too small; run longer")))
     if "equilibrium" in result.numbers and not settings.driven:
         found = result.numbers["equilibrium"]
         add(Verdict("memory", found["window_independent"], f"charge displacements over {found['window_fs'] / 1000:g} ps " +
