@@ -66,7 +66,8 @@ class PairForces:
         plan = self.table.plan(self.path, max(len(force) - 1, 1) if coulomb else 0, rows, unroll)
         self._kernels = {observe: pair_kernel(plan(observe)) for observe in (False, True)}
         self._multiple, self._build_list = plan(False).multiple, builder(self.path)
-        self._numbers = (self.cutoff**2, 2 / self.cutoff**2, beta, *self.table.switch_numbers, force, energy, exp2_polynomial(), self.table.pieces)
+        self._numbers = (self.cutoff**2, 2 / self.cutoff**2, beta, *self.table.switch_numbers,
+                         *(aligned(np.repeat(c, 4 * rows)) for c in (force, energy, exp2_polynomial())), self.table.pieces)
         self._parameter_table = self.table.parameters(plan(False))
         lane, row = np.arange(4), np.arange(4)
         self._earlier = np.ascontiguousarray((lane[None, :] < row[:, None]).astype(np.float64).ravel())     # inside a cluster: i before j
@@ -156,6 +157,15 @@ class PairForces:
             return None
         short, far, xx, yy, zz, xy, xz, yz = self._observed if self._clusters else np.zeros(8)
         return PairResult(float(short), float(far), np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]]))
+
+
+def aligned(values):
+    """A float64 copy that begins at a multiple of 64 bytes, so that no vector of it crosses a cache line."""
+    values = np.asarray(values, dtype=np.float64).ravel()
+    room = np.zeros(len(values) + 8)
+    first = -(room.ctypes.data // 8) % 8
+    room[first:first + len(values)] = values
+    return room[first:first + len(values)]
 
 
 def column_width(extent, count, radius):

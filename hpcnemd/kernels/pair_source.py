@@ -61,13 +61,16 @@ def parameter_names(plan):
     return tuple(names)
 
 
-def _polynomial(name, variable, array, degree):
-    """Lines for name = sum array[k] variable^k: two Horner chains, in even and odd powers, that run side by side."""
+def _polynomial(plan, name, variable, array, degree):
+    """Lines for name = sum c_k variable^k: two Horner chains, in even and odd powers, that run side by side. The array holds every coefficient in
+    all lanes: an operand in memory, where a register broadcast outside the loop would be spilled to an unaligned place of the stack."""
+    def c(k):
+        return f"load({array}, {4 * plan.rows * k})"
     even, odd = degree - degree % 2, degree - 1 + degree % 2
-    lines = [f"{variable}2@ = {variable}@ * {variable}@", f"{name}e@ = fma({variable}2@, {array}[{even}], {array}[{even - 2}])",
-             f"{name}o@ = fma({variable}2@, {array}[{odd}], {array}[{odd - 2}])"]
-    lines += [f"{name}e@ = fma({name}e@, {variable}2@, {array}[{k}])" for k in range(even - 4, -1, -2)]
-    lines += [f"{name}o@ = fma({name}o@, {variable}2@, {array}[{k}])" for k in range(odd - 4, 0, -2)]
+    lines = [f"{variable}2@ = {variable}@ * {variable}@", f"{name}e@ = fma({variable}2@, {c(even)}, {c(even - 2)})",
+             f"{name}o@ = fma({variable}2@, {c(odd)}, {c(odd - 2)})"]
+    lines += [f"{name}e@ = fma({name}e@, {variable}2@, {c(k)})" for k in range(even - 4, -1, -2)]
+    lines += [f"{name}o@ = fma({name}o@, {variable}2@, {c(k)})" for k in range(odd - 4, 0, -2)]
     return lines + [f"{name}@ = fma({name}o@, {variable}@, {name}e@)"]
 
 
@@ -113,7 +116,7 @@ def pair_lines(plan):
         lines += _powers("p", plan.powers, "f")
         terms += ["s@ = p@ * i2@"]
     if plan.exponential:
-        lines += (["u@ = fma(r@, log2, MAGIC)", "n@ = u@ - MAGIC", "g@ = fma(r@, log2, -n@)"] + _polynomial("x", "g", "E", EXP2_DEGREE) + ["e@ = x@ * power_of_two(u@)"]
+        lines += (["u@ = fma(r@, log2, MAGIC)", "n@ = u@ - MAGIC", "g@ = fma(r@, log2, -n@)"] + _polynomial(plan, "x", "g", "E", EXP2_DEGREE) + ["e@ = x@ * power_of_two(u@)"]
                   if plan.vector else ["e@ = exp(r@ * log2 * LN2)"])
         first = "fma(g2, e@, g1)" if plan.exponential == 2 else "g1"
         terms += [f"s@ = fma({first} * e@, ir@, s@)" if terms else f"s@ = {first} * e@ * ir@"]
@@ -160,9 +163,9 @@ def _coulomb_lines(plan):
     if not plan.vector:
         return ["w1@ = erfc(beta * r@) * ir@", "s@ = fma(qq * i2@, w1@ + TWO_OVER_ROOT_PI * beta * exp(-beta * beta * rm@), s@)"] + (
             [f"uc@ = qq * w1@{far}"] if plan.observe else [])
-    lines = ["t@ = fma(rm@, scale, -1.0)"] + _polynomial("c", "t", "P", plan.coulomb) + ["s@ = fma(qq, fma(ir@, i2@, c@), s@)"]
+    lines = ["t@ = fma(rm@, scale, -1.0)"] + _polynomial(plan, "c", "t", "P", plan.coulomb) + ["s@ = fma(qq, fma(ir@, i2@, c@), s@)"]
     if plan.observe:
-        lines += _polynomial("k", "t", "Q", plan.coulomb) + [f"uc@ = qq * (ir@ - k@){far}"]
+        lines += _polynomial(plan, "k", "t", "Q", plan.coulomb) + [f"uc@ = qq * (ir@ - k@){far}"]
     return lines
 
 
@@ -188,7 +191,8 @@ def _interleaved(lines, unroll):
     return [line.replace("@", f"_{u}") for line in lines for u in range(unroll)]
 
 
-CARRIED = ("dx", "dy", "dz", "r2", "rm", "ir")
+NEAR = ("v", "dx", "dy", "dz", "r2", "rm", "ir", "h")       # what the first stage works with, and what the third one needs of the second
+PUSHED = ("dx", "dy", "dz", "s")
 
 
 def _renamed(line, names, prefix):
@@ -206,9 +210,8 @@ ARGUMENTS = ("x, y, z, rows, species, clusters, kinds, pointer, neighbour, param
 
 def signature(plan):
     """numba's signature text: one per kernel, compiled when the kernel's file is imported."""
-    n = plan.coulomb + 1 if plan.vector and plan.coulomb else 1
     return ("void(f8[::1], f8[::1], f8[::1], f8[::1], i4[::1], i8, i8, i8[::1], i4[::1], f8[::1], f8[::1], f8, f8, f8, f8, f8, "
-            f"UniTuple(f8, {n}), UniTuple(f8, {n}), UniTuple(f8, {EXP2_DEGREE + 1}), f8[::1], f8[::1], f8[::1], f8[::1], f8[::1], f8[::1])")
+            "f8[::1], f8[::1], f8[::1], f8[::1], f8[::1], f8[::1], f8[::1], f8[::1], f8[::1])")
 
 
 def source(plan):
@@ -237,15 +240,20 @@ def _vector_source(plan):
     inner += [f"v@ = load_rows_at(rows, b + m * {plan.rows})"] + place + [f"r2@ = select(load(earlier, m * {lanes}) > 0.5, r2@, 1e30)"]
     inner += distance_lines(plan) + pair_lines(plan) + push
     inner += [f"subtract_rows_at(force, b + m * {plan.rows}, row_sums(s@ * dx@, s@ * dy@, s@ * dz@))"] + _accumulate(plan)
-    first = [f"v_{u} = load_rows(rows, neighbour, begin + {u * plan.rows})" for u in range(plan.unroll)] + _interleaved(near, plan.unroll)
-    # the next vectors' distances and roots are worked out beside this one's polynomials: a chain from one end to the other is too long for the
-    # processor to look across
-    outer = [f"v_{u} = load_rows(rows, neighbour, k + {plan.multiple + u * plan.rows})" for u in range(plan.unroll)]
-    outer += [_renamed(line, CARRIED, "next_") for line in _interleaved(near, plan.unroll)]
-    outer += _interleaved(pair_lines(plan) + push, plan.unroll)
-    outer += _interleaved(["w@ = row_sums(s@ * dx@, s@ * dy@, s@ * dz@)"], plan.unroll)
-    outer += [f"subtract_rows(force, neighbour, k + {u * plan.rows}, w_{u})" for u in range(plan.unroll)] + _interleaved(_accumulate(plan), plan.unroll)
-    outer += _interleaved([f"{name}@ = next_{name}@" for name in CARRIED], plan.unroll)
+    # Three stages run beside each other, for the next, this and the last vectors: distances and roots, pair function, forces. As one chain they would be
+    # longer than the processor can look ahead.
+    def load_next(at):
+        return [f"next_v_{u} = load_rows(rows, neighbour, {at} + {u * plan.rows})" for u in range(plan.unroll)] + [
+            _renamed(line, NEAR, "next_") for line in _interleaved(near, plan.unroll)]
+
+    def push_last(at):
+        lines = _interleaved(push + ["w@ = row_sums(s@ * dx@, s@ * dy@, s@ * dz@)"], plan.unroll) + [
+            f"subtract_rows(force, neighbour, {at} + {u * plan.rows}, w_{u})" for u in range(plan.unroll)]
+        return [_renamed(line, PUSHED, "last_") for line in lines]
+    here = _interleaved([f"{name}@ = next_{name}@" for name in NEAR if name not in ("v", "h")], plan.unroll)
+    first = load_next("begin") + _interleaved([f"last_{name}@ = splat(0.0)" for name in PUSHED], plan.unroll)
+    outer = here + load_next(f"k + {plan.multiple}") + push_last(f"max(k - {plan.multiple}, begin)") + _interleaved(pair_lines(plan) + _accumulate(plan), plan.unroll)
+    outer += _interleaved([f"last_{name}@ = {name}@" for name in PUSHED], plan.unroll)
     header = ["from numba import njit", "from hpcnemd.kernels.simd import fma, lanes, maximum, minimum, power_of_two, rsqrt14, select, sqrt, total",
               "from hpcnemd.kernels.simd_rows import rows as row_functions", "", f"_lanes, _rows = lanes({lanes}), row_functions({plan.rows})",
               "load, splat = _lanes.load, _lanes.splat"] + [f"{f} = _rows.{f}" for f in ("load_rows", "load_rows_at", "load_quads", "load_i", "x_of", "y_of", "z_of",
@@ -272,6 +280,7 @@ def kernel({ARGUMENTS}):
 {_indented(first, 3)}
             for k in range(begin, end, {plan.multiple}):
 {_indented(outer, 4)}
+{_indented(push_last(f"end - {plan.multiple}"), 3)}
         store_i(fx, b, ax)
         store_i(fy, b, ay)
         store_i(fz, b, az)
