@@ -166,8 +166,8 @@ def test_the_grid_must_have_as_many_domains_as_ranks():
 
 
 def test_no_room_for_the_first_checkpoint_by_a_limit_on_file_sizes():
-    write(('"1 ps"', '"400 ps"\nsample = "4 fs"'))                             # a large checkpoint: MPI needs files of some MB itself
-    limit = 20 << 20
+    write(('"1 ps"', '"800 ps"\nsample = "4 fs"'))                             # a large checkpoint: MPI needs files of some MB itself
+    limit = 16 << 20
     done = launch(preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)))
     assert done.returncode == 2 and "no room for the first checkpoint" in done.stderr and len(done.stderr.splitlines()) == 1
 
