@@ -28,7 +28,7 @@ def unit_vector(direction, dimensions=3):
 @dataclass(frozen=True)
 class Colour:
     """By species (s,): `counts`, `mass` (eV fs^2/angstrom^2), `charge` c (e), `group` (index of its drift group), `mobile` (bool).
-    `axis` (3,). `norm` = sum c^2/m over all particles; `group_mass`, `group_charge` (g,). `dimensions` of the box."""
+    `axis` (3,). `norm` = sum c^2/m over all particles. `dimensions` of the box."""
     counts: np.ndarray
     mass: np.ndarray
     charge: np.ndarray
@@ -73,6 +73,16 @@ class Colour:
     def norm(self):
         return float(np.sum(self.counts * self.charge**2 / self.mass))
 
+    @property
+    def group_mass(self):
+        """(s,) total mass of the drift group of each species."""
+        return self.by_group(self.counts * self.mass)
+
+    @property
+    def group_charge(self):
+        """(s,) total colour charge of the drift group of each species."""
+        return self.by_group(self.counts * self.charge)
+
     def by_group(self, values):
         """Sum of (s,) values over each drift group, handed back by species (s,)."""
         sums = np.zeros(int(self.group.max()) + 1)
@@ -95,5 +105,5 @@ class Colour:
         share = self.counts * self.mass / total
         if not driven:
             return self.dimensions * (self.counts - share)
-        own = self.counts * self.mass / np.where(self.counts > 0, self.by_group(self.counts * self.mass), 1.0)
+        own = self.counts * self.mass / np.where(self.counts > 0, self.group_mass, 1.0)
         return self.dimensions * self.counts - (self.dimensions - 1) * share - own

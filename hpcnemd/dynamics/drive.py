@@ -22,8 +22,7 @@ class Drive:
     def driven(self):
         return self.kind != "none"
 
-    def impulse(self, current, norm, half_step):
-        """delta (eV fs/angstrom per e) of a half step that begins with J = `current`."""
-        if self.kind == "constant_current":
-            return (self.value - current) / norm
-        return self.value * half_step if self.kind == "constant_field" else 0.0
+    @property
+    def code(self):
+        """Index of the kind, as the kernels want it."""
+        return KINDS.index(self.kind)

@@ -4,6 +4,7 @@ import numpy as np
 from ..core.random import stream_key
 from ..kernels.integrate import close_step, half_kick, langevin_half, largest_displacement, open_step
 from ..kernels.philox import normals
+from ..kernels.step_numbers import HEAT, closing_numbers, opening_numbers
 from ..parallel.domain import check_halo, refresh
 from ..parallel.reduce import ordered_sum, vote_max
 
@@ -40,55 +41,32 @@ def advance(sim, until, observers=(), stop=None):
 
 def open_half(sim):
     """Thermostat half step, half kick, projection and drift, in one sweep over the particles."""
-    shared, half = sim.shared, 0.5 * sim.timestep
-    scale = thermostat_half(sim, 0)
-    # J after the half kick is known before the sweep: the thermostat leaves it alone, and sum c F/m came with the last reduction
-    middle = shared.current + half * shared.colour_force
-    delta = sim.drive.impulse(middle, sim.colour.norm, half)
-    sim.middle = middle + delta * sim.colour.norm
-    sim.opening = delta
-    state = sim.state
-    open_step(state.n_owned, state.species, state.position, state.velocity, state.force, sim.inverse_mass, scale, shared.stream,
-              delta * sim.colour.charge * sim.inverse_mass, sim.colour.axis, half, sim.timestep)
+    shared, bath, colour, drive, state = sim.shared, sim.thermostat, sim.colour, sim.drive, sim.state
+    if bath.kind == "langevin":
+        langevin(sim, 0)
+    opening_numbers(drive.code, drive.value, sim.norm, bath.code, bath.numbers, bath.velocity, bath.mass, sim.on, sim.timestep, colour.mass,
+                    colour.charge, shared.kinetic, shared.numbers, sim.scale, sim.kick)
+    open_step(state.n_owned, state.species, state.position, state.velocity, state.force, sim.inverse_mass, sim.scale, shared.stream, sim.kick,
+              colour.axis, 0.5 * sim.timestep, sim.timestep)
 
 
 def close_half(sim):
     """Half kick, the reduction of the step, projection and thermostat half step; the ledger of the step."""
-    state, shared, colour, half = sim.state, sim.shared, sim.colour, 0.5 * sim.timestep
-    half_kick(state.n_owned, state.species, state.velocity, state.force, sim.inverse_mass, half, sim.sums)
-    total = ordered_sum(sim.comm, np.append(sim.sums.ravel(), sim.heat_here))
-    sim.heat_here[:] = 0.0
-    shared.heat += total[-1]
-    current = sim.share(total[:-1].reshape(sim.sums.shape))
-    delta = sim.drive.impulse(current, colour.norm, half)
-    if delta:
-        shared.current = current + delta * colour.norm
-        shared.stream = shared.stream + delta * colour.by_group(colour.counts * colour.charge) / np.where(
-            colour.counts > 0, colour.by_group(colour.counts * colour.mass), 1.0)
-    scale = thermostat_half(sim, 1)
-    if delta or np.any(scale != 1.0):
-        close_step(state.n_owned, state.species, state.velocity, scale, shared.stream, delta * colour.charge * sim.inverse_mass, colour.axis)
-    impulse = sim.opening + delta
-    shared.impulse += impulse
-    # J is `middle` all through the drift: this is the field's work on the displacement, exactly
-    shared.work += sim.middle * impulse
-    shared.charge_moved += sim.middle * sim.timestep
-
-
-def thermostat_half(sim, draw):
-    """The scale (s,) of the peculiar velocities for this half step; kinetic energies and heat follow. Langevin acts here itself."""
-    shared, kind = sim.shared, sim.thermostat.kind
-    if kind == "none":
-        return sim.ones
-    if kind == "langevin":
-        langevin(sim, draw)
-        return sim.ones
-    kinetic = float(shared.kinetic[sim.on].sum())
-    factor = sim.thermostat.half_step(kinetic, 0.5 * sim.timestep)
-    shared.heat += kinetic * (1.0 - factor * factor)
-    scale = np.where(sim.on, factor, 1.0)
-    shared.kinetic = shared.kinetic * scale**2
-    return scale
+    shared, bath, colour, drive, state = sim.shared, sim.thermostat, sim.colour, sim.drive, sim.state
+    half_kick(state.n_owned, state.species, state.velocity, state.force, sim.inverse_mass, 0.5 * sim.timestep, sim.sums)
+    if bath.kind == "langevin":
+        shared.numbers[HEAT] += ordered_sum(sim.comm, sim.heat_here)[0]
+        sim.heat_here[:] = 0.0
+    total = ordered_sum(sim.comm, sim.sums) if sim.comm.size > 1 else sim.sums
+    finite = closing_numbers(total, drive.code, drive.value, sim.norm, bath.code, bath.numbers, bath.velocity, bath.mass, sim.on, sim.timestep,
+                             colour.axis, colour.mass, colour.charge, colour.counts, colour.group, sim.group_mass, sim.group_charge, shared.kinetic,
+                             shared.stream, shared.numbers, sim.scale, sim.kick)
+    if not finite:
+        sim.report_not_finite()
+    if bath.code or drive.code:
+        close_step(state.n_owned, state.species, state.velocity, sim.scale, shared.stream, sim.kick, colour.axis)
+    if bath.kind == "langevin":
+        langevin(sim, 1)
 
 
 def langevin(sim, draw):

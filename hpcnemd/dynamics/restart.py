@@ -5,10 +5,9 @@ not computed: the continued run is the uninterrupted one, bit for bit. On anothe
 import numpy as np
 
 from ..parallel.domain import scatter
-from .simulation import Shared
 
 ROWS = ("id", "species", "position", "velocity", "image", "force")
-_SHARED = ("kinetic", "stream", "current", "colour_force", "potential", "work", "heat", "impulse", "charge_moved", "mesh_force", "virial")
+_SHARED = ("kinetic", "stream", "numbers", "potential", "mesh_force", "virial")
 
 
 def snapshot(sim):
@@ -22,7 +21,7 @@ def snapshot(sim):
             "cuts": {str(k): np.asarray(cut) for k, cut in enumerate(sim.domain.cuts)},
             "kernel_path": sim.forces.pair.path,
             "thermostat": sim.thermostat.variables(),
-            "shared": {name: np.asarray(getattr(sim.shared, name), np.float64) for name in _SHARED}}
+            "shared": {name: np.array(getattr(sim.shared, name), np.float64) for name in _SHARED}}
     return meta, rows
 
 
@@ -47,5 +46,6 @@ def restore(sim, meta, rows, same_grid):
         sim.evaluate(observe=False)
     sim.step, sim.rebuilds, sim.rebuilt_at = int(meta["step"]), int(meta["rebuilds"]), int(meta["rebuilt_at"])
     sim.thermostat.restore(meta["thermostat"])
-    shared = {name: np.array(meta["shared"][name]) for name in _SHARED}
-    sim.shared = Shared(**{name: value if value.ndim else float(value) for name, value in shared.items()})
+    for name in _SHARED:
+        value = np.array(meta["shared"][name])
+        setattr(sim.shared, name, value if value.ndim else float(value))

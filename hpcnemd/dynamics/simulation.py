@@ -1,32 +1,31 @@
 """One replica in motion: the particles, the forces, the drive and the thermostat of a phase, and the few numbers that all ranks share."""
-from dataclasses import dataclass, field
-
 import numpy as np
 
 from ..core.errors import PhysicsError
 from ..core.units import BOLTZMANN
-from ..kernels.integrate import SUMS
+from ..kernels import step_numbers
+from ..kernels.integrate import SUMS, half_kick
 from ..parallel.domain import halo, migrate, refresh
 from ..parallel.reduce import ordered_sum
 from .drive import Drive
 from .thermostat import NoThermostat
 
 
-@dataclass
 class Shared:
     """What every rank knows after the reduction of a step; all of it is in the checkpoint. By species: `kinetic` (s,) peculiar kinetic energy eV,
-    `stream` (s,) streaming velocity along the drive angstrom/fs. `current` J e angstrom/fs; `colour_force` sum c F/m e angstrom/fs^2."""
-    kinetic: np.ndarray
-    stream: np.ndarray
-    current: float = 0.0
-    colour_force: float = 0.0
-    potential: float = np.nan
-    work: float = 0.0
-    heat: float = 0.0
-    impulse: float = 0.0
-    charge_moved: float = 0.0
-    mesh_force: float = 0.0
-    virial: np.ndarray = field(default_factory=lambda: np.full((3, 3), np.nan))
+    `stream` (s,) streaming velocity along the drive angstrom/fs. `numbers`: see kernels.step_numbers, and the properties below.
+    Of the last observed configuration: `potential` eV, `virial` (3, 3) eV, `mesh_force` eV/angstrom."""
+
+    def __init__(self, n_species):
+        self.kinetic, self.stream, self.numbers = np.zeros(n_species), np.zeros(n_species), np.zeros(step_numbers.COUNT)
+        self.potential, self.mesh_force, self.virial = np.nan, 0.0, np.full((3, 3), np.nan)
+
+    current = property(lambda self: float(self.numbers[step_numbers.CURRENT]), doc="J, e angstrom/fs")
+    colour_force = property(lambda self: float(self.numbers[step_numbers.COLOUR_FORCE]), doc="sum c F/m, e angstrom/fs^2")
+    impulse = property(lambda self: float(self.numbers[step_numbers.IMPULSE]), doc="sum of the field impulses of the phase, eV fs/angstrom per e")
+    charge_moved = property(lambda self: float(self.numbers[step_numbers.CHARGE_MOVED]), doc="integral of J over the phase, e angstrom")
+    work = property(lambda self: float(self.numbers[step_numbers.WORK]), doc="work of the drive in the phase, eV")
+    heat = property(lambda self: float(self.numbers[step_numbers.HEAT]), doc="heat taken out by the thermostat in the phase, eV")
 
 
 class Simulation:
@@ -37,13 +36,14 @@ class Simulation:
         self.state, self.domain, self.forces, self.colour = state, domain, forces, colour
         self.comm, self.timestep, self.seed, self.replica = domain.comm, float(timestep), seed, replica
         self.inverse_mass = 1.0 / colour.mass
+        self.norm, self.group_mass, self.group_charge = colour.norm, colour.group_mass, colour.group_charge
         self.step, self.rebuilds, self.rebuilt_at = 0, 0, 0
         n_species = len(colour.mass)
         self.sums = np.zeros((n_species, SUMS))
         self.heat_here = np.zeros(1)
         self.noise = np.zeros((0, 3))
-        self.ones = np.ones(n_species)
-        self.shared = Shared(np.zeros(n_species), np.zeros(n_species))
+        self.scale, self.kick = np.ones(n_species), np.zeros(n_species)
+        self.shared = Shared(n_species)
         self.reference = np.zeros((0, 3))
         self.enter_phase(Drive(), NoThermostat(), np.zeros(n_species, bool))
 
@@ -52,7 +52,7 @@ class Simulation:
         """Take another drive and thermostat from here on; the ledger starts again."""
         self.drive, self.thermostat, self.on = drive, thermostat, on
         self.degrees = self.colour.degrees_of_freedom(drive.driven)
-        self.shared.work = self.shared.heat = self.shared.impulse = self.shared.charge_moved = 0.0
+        self.shared.numbers[[step_numbers.WORK, step_numbers.HEAT, step_numbers.IMPULSE, step_numbers.CHARGE_MOVED]] = 0.0
         self.heat_here[:] = 0.0
 
     def start(self):
@@ -63,26 +63,16 @@ class Simulation:
 
     def take_stock(self):
         """Collective. Shared numbers of the velocities and forces as they are (no kick)."""
-        from ..kernels.integrate import half_kick
         half_kick(self.state.n_owned, self.state.species, self.state.velocity, self.state.force, self.inverse_mass, 0.0, self.sums)
-        self.share(ordered_sum(self.comm, self.sums))
-
-    def share(self, sums):
-        """Peculiar kinetic energies, streaming velocities and the current from the (s, 7) sums over all ranks. Returns J."""
         colour, shared = self.colour, self.shared
-        momentum = sums[:, 1:4]
-        along = momentum @ colour.axis
-        mass = colour.counts * colour.mass
-        if self.drive.driven:
-            shared.stream = colour.by_group(along) / np.where(mass > 0, colour.by_group(mass), 1.0)
-        else:
-            shared.stream = np.zeros(len(mass))
-        shared.kinetic = sums[:, 0] - shared.stream * along + 0.5 * mass * shared.stream**2
-        shared.current = colour.current(momentum)
-        shared.colour_force = float(np.sum(colour.charge / colour.mass * (sums[:, 4:7] @ colour.axis)))
-        if not np.all(np.isfinite(sums)):
-            raise PhysicsError(f"step {self.step}: velocities or forces are not finite; take a smaller timestep, or look at the structure with `hpcnemd check`")
-        return shared.current
+        step_numbers.take_stock(ordered_sum(self.comm, self.sums), self.drive.driven, colour.axis, colour.mass, colour.charge, colour.counts,
+                                colour.group, self.group_mass, shared.kinetic, shared.stream, shared.numbers)
+        if not np.all(np.isfinite(shared.kinetic)):
+            self.report_not_finite()
+
+    def report_not_finite(self):
+        """Raises PhysicsError."""
+        raise PhysicsError(f"step {self.step}: velocities or forces are not finite; take a smaller timestep, or look at the structure with `hpcnemd check`")
 
     # ---- lists and forces -------------------------------------------------------------------------------------------
     def rebuild(self):

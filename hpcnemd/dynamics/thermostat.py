@@ -9,54 +9,43 @@ import numpy as np
 
 from ..core.errors import InputError
 from ..core.units import BOLTZMANN
-from ..kernels.chain_thermostat import chain_half_step
 
 KINDS = ("nose_hoover", "gaussian", "langevin", "none")
 
 
 class NoThermostat:
-    kind = "none"
+    """The numbers that `kernels.step_numbers` wants: `code`, `numbers` (degrees of freedom, kT, target kinetic energy), chain `velocity` and `mass`."""
+    kind, code = "none", 0
 
-    def half_step(self, kinetic, half_step):
-        """The factor for peculiar velocities whose kinetic energy is `kinetic` (eV); `half_step` fs."""
-        return 1.0
+    def __init__(self):
+        self.numbers, self.velocity, self.mass = np.zeros(3), np.zeros(0), np.zeros(0)
 
     def variables(self):
         """What a restart needs, (k,) float64."""
-        return np.zeros(0)
-
-    def restore(self, variables):
-        pass
-
-
-class GaussianIsokinetic(NoThermostat):
-    kind = "gaussian"
-
-    def __init__(self, temperature, degrees):
-        self.kinetic = 0.5 * degrees * BOLTZMANN * temperature
-
-    def half_step(self, kinetic, half_step):
-        return math.sqrt(self.kinetic / kinetic) if kinetic > 0 else 1.0
-
-
-class NoseHooverChain(NoThermostat):
-    """`time` fs sets the masses Q_1 = g kT time^2, Q_k = kT time^2; `chain` links."""
-    kind = "nose_hoover"
-
-    def __init__(self, temperature, degrees, time=100.0, chain=3):
-        self.kt, self.degrees = BOLTZMANN * temperature, degrees
-        self.mass = np.full(chain, self.kt * time**2)
-        self.mass[0] *= degrees
-        self.velocity = np.zeros(chain)
-
-    def half_step(self, kinetic, half_step):
-        return chain_half_step(self.velocity, self.mass, kinetic, self.degrees, self.kt, half_step)
-
-    def variables(self):
         return self.velocity.copy()
 
     def restore(self, variables):
         self.velocity[:] = variables
+
+
+class GaussianIsokinetic(NoThermostat):
+    kind, code = "gaussian", 1
+
+    def __init__(self, temperature, degrees):
+        super().__init__()
+        self.numbers[:] = degrees, BOLTZMANN * temperature, 0.5 * degrees * BOLTZMANN * temperature
+
+
+class NoseHooverChain(NoThermostat):
+    """`time` fs sets the masses Q_1 = g kT time^2, Q_k = kT time^2; `chain` links."""
+    kind, code = "nose_hoover", 2
+
+    def __init__(self, temperature, degrees, time=100.0, chain=3):
+        kt = BOLTZMANN * temperature
+        self.numbers = np.array([degrees, kt, 0.5 * degrees * kt])
+        self.mass = np.full(chain, kt * time**2)
+        self.mass[0] *= degrees
+        self.velocity = np.zeros(chain)
 
 
 class Langevin(NoThermostat):
@@ -64,6 +53,7 @@ class Langevin(NoThermostat):
     kind = "langevin"
 
     def __init__(self, temperature, time, half_step, mass, on):
+        super().__init__()
         keep = math.exp(-half_step / time)
         self.keep = np.where(on, keep, 1.0)
         self.spread = np.where(on, np.sqrt((1 - keep * keep) * BOLTZMANN * temperature / mass), 0.0)
