@@ -33,15 +33,17 @@ def spline_table(order):
 
 
 def axis_sums(points, order, length, beta, indices, images=8):
-    """Sums over the aliases k_m = 2 pi (j + m points) / length of one mesh axis, for the optimal influence function: (6, len(indices)) rows
-    sum U^2, sum U^2 k, sum U^2 k^2, a = sum U^2 e, sum U^2 k e / a, sum U^2 k^2 e / a, with U = sinc^order(k h / 2) and e = exp(-k^2 / 4 beta^2)."""
+    """Sums over the aliases k_m = 2 pi (j + m points) / length of one mesh axis, for the optimal influence function: (7, len(indices)) rows
+    sum U^2, sum U^2 k, sum U^2 k^2, a = sum U^2 e, sum U^2 k e / a, sum U^2 k^2 e / a, sum U_m U_m+1,
+    with U = sinc^order(k h / 2) and e = exp(-k^2 / 4 beta^2)."""
     index = np.asarray(indices, dtype=np.int64)
     index = np.where(index > points // 2, index - points, index)
     alias = index[:, None] + points * np.arange(-images, images + 1)[None, :]
     k = 2.0 * np.pi * alias / length
-    window = np.sinc(alias / points) ** (2 * order)             # np.sinc(x) = sin(pi x) / (pi x)
+    transform = np.sinc(alias / points) ** order                # np.sinc(x) = sin(pi x) / (pi x)
+    window = transform * transform
     damp = np.exp(-(k / (2.0 * beta)) ** 2)
-    rows = np.array([(window * w).sum(1) for w in (np.ones_like(k), k, k * k, damp, k * damp, k * k * damp)])
-    rows[4:] = np.where(rows[3] > 0, rows[4:] / np.where(rows[3] > 0, rows[3], 1.0), 0.0)
+    rows = np.array([(window * w).sum(1) for w in (np.ones_like(k), k, k * k, damp, k * damp, k * k * damp)] + [(transform[:, 1:] * transform[:, :-1]).sum(1)])
+    rows[4:6] = np.where(rows[3] > 0, rows[4:6] / np.where(rows[3] > 0, rows[3], 1.0), 0.0)
     rows[1:5:3, 2 * index == points] = 0.0                      # k and -k are aliases there: odd sums vanish (the finite range of m leaves 1e-8)
     return rows
