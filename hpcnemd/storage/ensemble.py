@@ -90,6 +90,24 @@ class EnsembleFile:
         self._put(f"{ROOT}/status", (replica,), np.array([STATUS.index(status)], "i1"), last=True)
         self._put(f"{ROOT}/cause", (replica,), np.array([cause.encode()[:255]], "S256"), last=True)
 
+    def write_range(self, first, name, values):
+        """Not collective; on disk after the next `flush`. Whole rows of the consecutive replicas from `first` on: `values` (replicas, *row shape).
+        Raises ValueError for what does not fit, TypeError for another kind of number."""
+        shape, dtype = tuple(self.schema[name][0]), np.dtype(self.schema[name][1])
+        values = np.ascontiguousarray(values).astype(dtype, casting="same_kind", copy=False)
+        if values.shape[1:] != shape or not 0 <= first <= first + len(values) <= self.replicas:
+            raise ValueError(f"{name}: {values.shape} from replica {first} on does not fit into {self.replicas} x {shape}")
+        if values.size:
+            self._put(f"{ROOT}/{name}", (first,) + (0,) * len(shape), values)
+        self._put(f"{ROOT}/valid/{name}", (first,), np.full(len(values), shape[0] if shape else 1, "<i8"), last=True)
+
+    def set_status_range(self, first, statuses, causes=None):
+        """Not collective; on disk after the next `flush`. `statuses`: names of `STATUS` of the consecutive replicas from `first` on;
+        `causes`: their str, none where None."""
+        self._put(f"{ROOT}/status", (first,), np.array([STATUS.index(one) for one in statuses], "i1"), last=True)
+        if causes is not None:
+            self._put(f"{ROOT}/cause", (first,), np.array([one.encode()[:255] for one in causes], "S256"), last=True)
+
     def _put(self, name, start, block, last=False):
         self._pending.append((last, name, start, block))
 
@@ -161,6 +179,18 @@ def read(path):
         return Ensemble({name: group[name][()] for name in names}, {name: group["valid"][name][:] for name in names}, units, descriptions,
                         [STATUS[code] for code in group["status"][:]], [text.decode(errors="replace") for text in group["cause"][:]],
                         dict(group.attrs.items()))
+
+
+def read_status(path):
+    """(status (list of str), causes (list of str)) of the replicas of an ensemble file, without its rows."""
+    with blueprint.open_to_read(path) as f:
+        return [STATUS[code] for code in f[ROOT]["status"][:]], [text.decode(errors="replace") for text in f[ROOT]["cause"][:]]
+
+
+def read_rows(path, first, last):
+    """{name: rows [first, last) of the replicas} of an ensemble file."""
+    with blueprint.open_to_read(path) as f:
+        return {name: f[ROOT][name][first:last] for name in f[ROOT]["valid"]}
 
 
 def _empty(dtype):
