@@ -112,16 +112,21 @@ def green_kubo(paths, sample, volume, temperature, samples):
     slopes, steps = _slopes(paths, samples)
     value = SIEMENS_PER_METRE / (2 * volume * BOLTZMANN * temperature * sample) * float(slopes[half:].mean())
     spread = 4 * (half + (samples - half) / 3) / steps
-    return variance_estimate(value, 2 / spread, "S/m",
-                             f"Green-Kubo, cut {half * sample / 1000:g} to {samples * sample / 1000:g} ps (slope of the Einstein-Helfand line)")
+    text = f"Green-Kubo, cut {half * sample / 1000:g} to {samples * sample / 1000:g} ps (slope of the Einstein-Helfand line)"
+    noise = einstein(paths, sample, volume, temperature, samples).value
+    if value > 0.5 * noise:
+        return variance_estimate(value, 2 / spread, "S/m", text)
+    # in too little data the integral may come out near zero or below: its own value is then no measure of the noise
+    return student(value, math.sqrt(spread) * noise, 2 / spread, "S/m", text)
 
 
-def green_kubo_curve(paths, sample, volume, temperature, longest):
-    """The running Green-Kubo integral: (cut fs (L,), sigma S/m (L,), standard error (L,)); relative variance 4 cut / time."""
+def green_kubo_curve(paths, sample, volume, temperature, longest, noise):
+    """The running Green-Kubo integral: (cut fs (L,), sigma S/m (L,), standard error (L,)), the error being sqrt(4 cut / time) of `noise`, the
+    conductivity itself (S/m)."""
     slopes, steps = _slopes(paths, longest)
     values = SIEMENS_PER_METRE / (2 * volume * BOLTZMANN * temperature * sample) * slopes
     cut = np.arange(longest) + 0.5
-    return cut * sample, values, np.abs(values) * np.sqrt(4 * cut / steps)
+    return cut * sample, values, noise * np.sqrt(4 * cut / steps)
 
 
 def equivalent_window(window):

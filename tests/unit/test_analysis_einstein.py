@@ -46,7 +46,7 @@ def test_error_of_green_kubo_is_its_scatter_at_a_fixed_window():
 def test_running_green_kubo_integral_follows_the_exact_exponential():
     # integral to t: sigma (1 - exp(-gamma t)), averaged over one sample; 40 replicas, 3 % at the longest cut, 5 standard errors
     paths = einstein.paths_of(displacement(np.random.default_rng(42), 3000, replicas=40))
-    cut, value, error = einstein.green_kubo_curve(paths, SAMPLE, VOLUME, TEMPERATURE, 20)
+    cut, value, error = einstein.green_kubo_curve(paths, SAMPLE, VOLUME, TEMPERATURE, 20, EXACT)
     x, step = FRICTION * cut, FRICTION * SAMPLE
     exact = EXACT * (1 - np.exp(-x) * math.sinh(step / 2) / (step / 2))
     assert np.all(np.abs(value - exact) < 5 * error + 1e-3 * EXACT)
@@ -97,3 +97,14 @@ def test_windows_for_the_plain_estimator_shrink_with_the_data():
     assert einstein.einstein_window(paths, 3) == 12
     assert einstein.einstein_window(paths, 40) == 0
     assert blocks.count(blocks.merge(einstein.increments(paths), 12)) == 24
+
+
+def test_caged_charge_has_no_conductivity_and_an_honest_error():
+    # white noise in place of P(t): bounded, so that the conductivity is zero. Neighbouring lags differ by chance alone.
+    rng = np.random.default_rng(46)
+    inside = 0
+    for _ in range(100):
+        estimate = einstein.green_kubo(list(rng.standard_normal((3, 400))), SAMPLE, VOLUME, TEMPERATURE, 20)
+        inside += estimate.low < 0 < estimate.high
+        assert estimate.error > 0
+    assert inside >= 95         # the error is that of a diffusing charge with this displacement per window, an upper bound here

@@ -77,6 +77,14 @@ def test_a_small_current_is_refused_with_what_to_take_instead():
     assert json.loads(result.to_json())["conductivity"] is None
 
 
+def test_an_equilibrium_run_that_is_too_short_is_refused():
+    # ions that rattle in cages: bounded charge displacement, no diffusion
+    arrays, attrs = langevin_ions.ensemble(np.random.default_rng(7), "none", blocks=10)
+    rattle = np.random.default_rng(1).standard_normal(arrays["displacement_current"].shape)
+    result = estimate(arrays | {"displacement_current": rattle}, attrs)
+    assert result.sigma is None and "too short" in result.refusals[0]
+
+
 def test_a_heated_species_a_drift_and_an_open_ledger_are_named():
     arrays, attrs = langevin_ions.ensemble(np.random.default_rng(9), "constant_field")
     arrays["temperature_species"][:, :, 0] += 80.0

@@ -116,6 +116,9 @@ def estimate(arrays, attrs):
         _driven(result, rows, settings, still)
     elif still is None:
         result.refusals.append("the charge displacement was sampled too few times for an equilibrium estimate")
+    elif still["estimate"].low <= 0:
+        found = still["estimate"]
+        result.refusals.append(f"the equilibrium estimate ({found.value:.3g} +- {found.error:.2g} S/m) cannot be told from zero at 95 %: the run is too short")
     else:
         result.sigma = still["estimate"]
         result.curves["running"] = _running_equilibrium(still, settings)
@@ -147,7 +150,7 @@ def _equilibrium(result, arrays, settings):
     curve = einstein.einstein_curve(paths, *where)
     result.curves["einstein"] = ([w for w, _ in curve], [e.value for _, e in curve], [e.error for _, e in curve])
     longest = min(8 * window.samples, min(len(path) for path in paths) // 2)
-    result.curves["green_kubo"] = einstein.green_kubo_curve(paths, *where, longest)
+    result.curves["green_kubo"] = einstein.green_kubo_curve(paths, *where, longest, estimate.error * math.sqrt(estimate.dof / 2))
     result.curves["collective_msd"] = _collective(paths, settings.sample, longest)
     return {"estimate": estimate, "window": window, "paths": paths}
 
