@@ -9,18 +9,19 @@ end-of-file address in the superblock, and the first dimension of each growing d
 import errno
 import os
 import resource
-import struct
 import tempfile
+import time
 from dataclasses import dataclass, field
 
 import h5py
 import numpy as np
 
+from .raw_bytes import copy_sparse, fill, length_word, open_to_read, set_end, set_frames
+
 GROUP_BYTES = 64 * 1024     # small frames share a chunk of about this size
 MOST_GROUPS = 1000          # chunks per dataset: HDF5 needs quadratic time to lay them out
 LAYOUT = "provenance/layout"
 SCRATCH = "hpcnemd-scratch-"
-END_WORD = 40               # of the end-of-file address in a version 0 superblock
 
 
 @dataclass(frozen=True)
@@ -145,10 +146,11 @@ class _ScratchProblem(Exception):
 
 
 def _compose_in(folder, target, series, fixed, capacity, decorate):
-    _sweep(folder)
+    if folder == "/dev/shm":
+        _sweep(folder)
     for attempt in range(6):
         margin = _metadata_bytes(series, fixed, capacity) * 4**attempt
-        handle, scratch = tempfile.mkstemp(suffix=".h5", prefix=f"{SCRATCH}{os.getpid()}-", dir=folder)
+        handle, scratch = tempfile.mkstemp(suffix=".h5", prefix=SCRATCH, dir=folder)
         os.close(handle)
         try:
             try:
@@ -157,8 +159,8 @@ def _compose_in(folder, target, series, fixed, capacity, decorate):
             except (OSError, RuntimeError) as problem:
                 raise _ScratchProblem from problem
             if sound:
-                _copy_sparse(scratch, target)
-                _fill(target, fixed, places)
+                copy_sparse(scratch, target)
+                fill(target, fixed, places)
                 return places
         finally:
             os.unlink(scratch)
@@ -166,17 +168,14 @@ def _compose_in(folder, target, series, fixed, capacity, decorate):
 
 
 def _sweep(folder):
-    """Removes scratch files of processes that were killed."""
+    """Removes this user's scratch files that a kill has left."""
     for name in os.listdir(folder):
-        if name.startswith(SCRATCH) and name.endswith(".h5"):
+        path = os.path.join(folder, name)
+        if name.startswith(SCRATCH):
             try:
-                os.kill(int(name[len(SCRATCH):].split("-")[0]), 0)
-            except ProcessLookupError:
-                try:
-                    os.unlink(os.path.join(folder, name))
-                except OSError:                                         # another user's, or swept by another rank
-                    pass
-            except (ValueError, OSError):
+                if time.time() - os.path.getmtime(path) > 3600:         # composing takes seconds at most
+                    os.unlink(path)
+            except OSError:                                             # another user's, or swept by another run
                 pass
 
 
@@ -253,56 +252,13 @@ def read_places(path, series, fixed):
     with open(path, "rb") as raw:
         for name, address in zip(series, words):
             shape, dtype, _, offsets = places.series[name]
-            places.series[name] = (shape, dtype, _length_word(raw, address), offsets)
+            places.series[name] = (shape, dtype, length_word(raw, address), offsets)
     if series and places.capacity:
         places.ends = np.maximum.accumulate(places.ends)
         places.total = int(places.ends[-1])
     else:
         places.head = places.total = size
     return places
-
-
-def _length_word(raw, address):
-    """Place of the first dimension in the object header at `address` (version 1, as libver="earliest" writes it)."""
-    raw.seek(address)
-    header = raw.read(4096)
-    if header[0] != 1:
-        raise RuntimeError("this file was not written by this program: its object headers have another version")
-    place, end = 16, 16 + struct.unpack_from("<I", header, 8)[0]
-    while place + 8 <= min(end, len(header)):
-        kind, size = struct.unpack_from("<HH", header, place)
-        if kind == 1 and header[place + 8] in (1, 2):                   # the dataspace message
-            return address + place + 8 + (8 if header[place + 8] == 1 else 4)
-        place += 8 + size
-    raise RuntimeError("an object header without a dataspace")
-
-
-def put(raw, offset, data):
-    """All of `data` at `offset` of an open binary file, past its buffer; raises OSError."""
-    raw.flush()
-    view = memoryview(data).cast("B")
-    while len(view):
-        done = os.pwrite(raw.fileno(), view, offset)
-        view, offset = view[done:], offset + done
-
-
-def put_runs(raw, runs, block):
-    """The elements of `block`, in their order, into the runs [(offset, bytes)] of `Places.runs`."""
-    data, done = np.ascontiguousarray(block).reshape(-1).view(np.uint8), 0
-    for offset, size in runs:
-        put(raw, offset, data[done:done + size])
-        done += size
-
-
-def set_end(raw, end):
-    """The end-of-file address; the file must be that long already."""
-    put(raw, END_WORD, struct.pack("<Q", end))
-
-
-def set_frames(raw, places, frames, names=None):
-    """The length of each series, in one write each; the first named series is last, because readers count frames there."""
-    for name in reversed(list(names or places.series)):
-        put(raw, places.series[name][2], struct.pack("<Q", frames))
 
 
 def _is_sound(path, places):
@@ -316,75 +272,3 @@ def _is_sound(path, places):
     except (OSError, RuntimeError, KeyError, ValueError):
         return False
     return all(np.array_equal(again.series[name][3], one[3]) for name, one in places.series.items()) and again.fixed == places.fixed
-
-
-def _copy_sparse(source, target):
-    """Copies only what was written; the space of the whole target is reserved, so that a full disk is found here."""
-    size = os.path.getsize(source)
-    with open(source, "rb") as a, open(target, "wb") as b:
-        reserve(b, 0, size)
-        place = 0
-        while place < size:
-            try:
-                place = os.lseek(a.fileno(), place, os.SEEK_DATA)
-                end = os.lseek(a.fileno(), place, os.SEEK_HOLE)
-            except OSError:                                             # nothing but holes up to the end
-                break
-            while place < end:
-                data = os.pread(a.fileno(), min(end - place, 1 << 24), place)
-                put(b, place, data)
-                place += len(data)
-
-
-def reserve(raw, start, end):
-    """Disk blocks for [start, end): a full disk or a file too large is an OSError here and not in the middle of a parallel write."""
-    if end <= start:
-        return
-    raw.flush()
-    try:
-        os.posix_fallocate(raw.fileno(), start, end - start)
-    except OSError as problem:
-        if problem.errno not in (errno.EINVAL, errno.EOPNOTSUPP):        # a file system that cannot reserve
-            raise
-        os.ftruncate(raw.fileno(), end)
-
-
-def sync(path):
-    """fsync of a file or folder."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def open_to_read(path):
-    """An h5py.File. Locks as other programs in this process would, and does without where the file system has none. Raises OSError."""
-    try:
-        return h5py.File(path, "r")
-    except FileNotFoundError:
-        raise
-    except OSError:
-        return h5py.File(path, "r", locking=False)
-
-
-def update(path, places, name, change):
-    """A fixed dataset becomes `change(its value now)`, in place. Raises OSError."""
-    shape, dtype, offset = places.fixed[name]
-    size = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
-    with open(path, "r+b") as raw:
-        now = np.frombuffer(os.pread(raw.fileno(), size, offset), dtype).reshape(shape).copy()
-        put_runs(raw, [(offset, size)], np.broadcast_to(np.asarray(change(now), dtype), shape))
-
-
-def _fill(target, fixed, places):
-    with open(target, "r+b") as raw:
-        for one in fixed:
-            if one.fill is None:
-                continue
-            shape, dtype, offset = places.fixed[one.name]
-            left = int(np.prod(shape, dtype=np.int64))
-            block = np.full(min(left, 1 << 20), one.fill, np.dtype(dtype))
-            while left > 0:
-                put(raw, offset, block[:left])
-                offset, left = offset + block[:left].nbytes, left - len(block)

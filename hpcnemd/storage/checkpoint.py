@@ -13,7 +13,7 @@ import h5py
 import numpy as np
 
 from ..core.errors import InputError
-from . import blueprint
+from . import blueprint, raw_bytes
 from .agreement import on_root, together
 from .provenance import write as write_provenance
 from .writer import choose_writer
@@ -77,10 +77,10 @@ def _lay_out(folder, tree, counts, shapes, ranks, step, provenance):
     try:
         places = blueprint.compose(new, fixed=fixed, decorate=lambda f: write_provenance(f, provenance or {}))
         with open(new, "r+b") as raw:
-            blueprint.reserve(raw, places.total, places.total + SEAL.size)
+            raw_bytes.reserve(raw, places.total, places.total + SEAL.size)
             os.ftruncate(raw.fileno(), places.total)
             for name, value in values.items():
-                blueprint.put_runs(raw, [(places.fixed[name][2], value.nbytes)], value)
+                raw_bytes.put_runs(raw, [(places.fixed[name][2], value.nbytes)], value)
     except BaseException:
         if os.path.exists(new):
             os.unlink(new)
@@ -90,10 +90,10 @@ def _lay_out(folder, tree, counts, shapes, ranks, step, provenance):
 
 def _publish(new, slot, sequence, step):
     with open(new, "r+b") as raw:
-        blueprint.put(raw, os.path.getsize(new), SEAL.pack(MARK, sequence, step, _digest(new, os.path.getsize(new), sequence, step)))
+        raw_bytes.put(raw, os.path.getsize(new), SEAL.pack(MARK, sequence, step, _digest(new, os.path.getsize(new), sequence, step)))
         os.fsync(raw.fileno())
     os.replace(new, slot)
-    blueprint.sync(os.path.dirname(slot) or ".")
+    raw_bytes.sync(os.path.dirname(slot) or ".")
     return slot
 
 
@@ -147,7 +147,7 @@ def load_latest(comm, folder, whole=False):
 
 def read(path, rank=None):
     """A checkpoint file as `Saved`. `rank`: (rank, size) of the rows that are wanted where the sizes agree."""
-    with blueprint.open_to_read(path) as f:
+    with raw_bytes.open_to_read(path) as f:
         ranks = int(f["n_ranks"][()])
         own = rank is not None and rank[1] == ranks
         counts = {name: dataset[:] for name, dataset in f.get("rows_per_rank", {}).items()}

@@ -7,7 +7,7 @@ import h5py
 import numpy as np
 
 from ..core.errors import InputError
-from . import blueprint, checkpoint
+from . import checkpoint, raw_bytes
 from .provenance import GROUP
 
 NEWEST = "(newest)"
@@ -56,7 +56,7 @@ def _files(a, b, relative):
     if a.suffix == b.suffix == ".json":
         return list(_json("", json.loads(a.read_text()), json.loads(b.read_text()), relative))
     try:
-        with blueprint.open_to_read(a) as f, blueprint.open_to_read(b) as g:
+        with raw_bytes.open_to_read(a) as f, raw_bytes.open_to_read(b) as g:
             return list(_group("", f, g, relative))
     except OSError as problem:
         raise InputError(f"{a}, {b}: not two HDF5 or two JSON files ({problem})") from None

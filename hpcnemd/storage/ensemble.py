@@ -9,9 +9,8 @@ import h5py
 import numpy as np
 
 from ..core.errors import InputError
-from . import blueprint
+from . import blueprint, raw_bytes
 from .agreement import on_root
-from .frames import replace
 from .provenance import SLOTS
 from .provenance import write as write_provenance
 from .writer import choose_writer
@@ -34,7 +33,7 @@ class EnsembleFile:
         the first one counts blocks. Raises InputError where the folder cannot take it."""
         def lay_out():
             os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
-            return replace(path, lambda new: blueprint.compose(new, fixed=_fixed(replicas, schema), decorate=decorate))
+            return raw_bytes.replace(path, lambda new: blueprint.compose(new, fixed=_fixed(replicas, schema), decorate=decorate))
 
         def decorate(f):
             group = f.require_group(ROOT)
@@ -127,7 +126,7 @@ class EnsembleFile:
                 self.writer.close()
             self.comm.Barrier()
         self._pending = []
-        on_root(self.comm, lambda: blueprint.sync(self.path), self.path)
+        on_root(self.comm, lambda: raw_bytes.sync(self.path), self.path)
 
     def _write_rounds(self, name, parts, rounds):
         shape, dtype, _ = self.places.fixed[name]
@@ -141,12 +140,12 @@ class EnsembleFile:
             for last in (False, True):
                 for late, name, start, block in self._pending:
                     if late == last:
-                        blueprint.put_runs(raw, self.places.runs(name, start, block.shape), block)
+                        raw_bytes.put_runs(raw, self.places.runs(name, start, block.shape), block)
         self._pending = []
 
     def update(self, name, change):
         """Collective. A fixed dataset becomes `change(its value now)`, called on rank 0 only."""
-        on_root(self.comm, lambda: blueprint.update(self.path, self.places, name, change), self.path)
+        on_root(self.comm, lambda: raw_bytes.update(self.path, self.places, name, change), self.path)
 
     def read(self):
         """Not collective. What the file holds now, as `Ensemble`."""
@@ -172,7 +171,7 @@ class Ensemble:
 
 def read(path):
     """An ensemble file as `Ensemble`; needs no MPI. Raises OSError or KeyError where it is no such file."""
-    with blueprint.open_to_read(path) as f:
+    with raw_bytes.open_to_read(path) as f:
         group = f[ROOT]
         names = list(group["valid"])
         units, descriptions = ({name: group[name].attrs.get(key, "") for name in names} for key in ("unit", "description"))
@@ -183,13 +182,13 @@ def read(path):
 
 def read_status(path):
     """(status (list of str), causes (list of str)) of the replicas of an ensemble file, without its rows."""
-    with blueprint.open_to_read(path) as f:
+    with raw_bytes.open_to_read(path) as f:
         return [STATUS[code] for code in f[ROOT]["status"][:]], [text.decode(errors="replace") for text in f[ROOT]["cause"][:]]
 
 
 def read_rows(path, first, last):
     """{name: rows [first, last) of the replicas} of an ensemble file."""
-    with blueprint.open_to_read(path) as f:
+    with raw_bytes.open_to_read(path) as f:
         return {name: f[ROOT][name][first:last] for name in f[ROOT]["valid"]}
 
 

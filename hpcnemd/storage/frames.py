@@ -6,7 +6,7 @@ import h5py
 import numpy as np
 
 from ..core.errors import InputError
-from . import blueprint
+from . import blueprint, raw_bytes
 from .agreement import on_root, together
 
 VALID = "parameters/valid_frames"
@@ -31,7 +31,7 @@ class FrameFile:
         """Collective. An empty file with room for `capacity` frames. Raises InputError where the folder cannot take it."""
         def lay_out():
             os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
-            return replace(path, lambda new: _compose(new, series, fixed, capacity, decorate))
+            return raw_bytes.replace(path, lambda new: _compose(new, series, fixed, capacity, decorate))
         places = on_root(writer.comm, lay_out, path, starting=True)
         return cls(path, writer, places, 0)
 
@@ -59,11 +59,11 @@ class FrameFile:
     def _truncate(self, frames):
         with open(self.path, "r+b") as raw:
             self._put_valid(raw, frames)
-            blueprint.set_frames(raw, self.places, frames, self.names)
+            raw_bytes.set_frames(raw, self.places, frames, self.names)
             os.fsync(raw.fileno())
 
     def _put_valid(self, raw, frames, places=None):
-        blueprint.put(raw, (places or self.places).fixed[VALID][2], np.array(frames, "<i8"))
+        raw_bytes.put(raw, (places or self.places).fixed[VALID][2], np.array(frames, "<i8"))
 
     def append(self, frames, blocks):
         """Collective. One burst. `blocks`: name -> (first row, array (frames, rows, ...)) for every series, on every rank, rows may be 0.
@@ -96,13 +96,13 @@ class FrameFile:
         with open(self.path, "r+b") as raw:
             if end > size:
                 try:
-                    blueprint.reserve(raw, size, end)
+                    raw_bytes.reserve(raw, size, end)
                 except OSError:
                     os.ftruncate(raw.fileno(), size)
                     raise
-            blueprint.set_end(raw, max(end, size))
+            raw_bytes.set_end(raw, max(end, size))
             if self.writer.through_library:                 # the library looks up the chunks of a dataset within its length only
-                blueprint.set_frames(raw, self.places, frames, self.names)
+                raw_bytes.set_frames(raw, self.places, frames, self.names)
 
     def _open(self, old, new):
         self.writer.open(self.path, self.places, self.names)
@@ -111,19 +111,19 @@ class FrameFile:
 
             def hide():
                 with open(self.path, "r+b") as raw:
-                    blueprint.set_frames(raw, self.places, old, self.names)
+                    raw_bytes.set_frames(raw, self.places, old, self.names)
             on_root(self.comm, hide, self.path)
 
     def _publish(self, frames):
         with open(self.path, "r+b") as raw:
             os.fsync(raw.fileno())                          # the data before the number that says they are there
-            blueprint.set_frames(raw, self.places, frames, self.names)
+            raw_bytes.set_frames(raw, self.places, frames, self.names)
             self._put_valid(raw, frames)
             os.fsync(raw.fileno())
 
     def update(self, name, change):
         """Collective. A fixed dataset becomes `change(its value now)`, called on rank 0 only."""
-        on_root(self.comm, lambda: blueprint.update(self.path, self.places, name, change), self.path)
+        on_root(self.comm, lambda: raw_bytes.update(self.path, self.places, name, change), self.path)
 
     def regrow(self, capacity, least=0):
         """Collective. A new file with room for `capacity` frames (at least `least`) takes the place of this one; the frames are copied.
@@ -137,7 +137,7 @@ class FrameFile:
             self.regrow(max(1, self.valid))
 
     def _copy(self, capacity, least):
-        with blueprint.open_to_read(self.path) as old:
+        with raw_bytes.open_to_read(self.path) as old:
             links = _other_paths(old, self.names)
             series = [blueprint.Series(name, old[name].shape[1:], old[name].dtype.str, *_texts(old[name]), tuple(links[name])) for name in self.names]
             fixed = [blueprint.Fixed(name, old[name].shape, old[name].dtype.str, *_texts(old[name])) for name in self.places.fixed]
@@ -150,46 +150,30 @@ class FrameFile:
                 with open(path, "r+b") as raw:
                     self._copy_data(old, raw, places)
                 return places
-            return replace(self.path, build)
+            return raw_bytes.replace(self.path, build)
 
     def _copy_data(self, old, raw, places):
         size, end = os.fstat(raw.fileno()).st_size, places.end_of(self.valid)
-        blueprint.reserve(raw, size, end)
-        blueprint.set_end(raw, max(size, end))
+        raw_bytes.reserve(raw, size, end)
+        raw_bytes.set_end(raw, max(size, end))
         for name in self.names:
             for first in range(0, self.valid, places.per_group):
                 block = old[name][first:min(self.valid, first + places.per_group)]
-                blueprint.put_runs(raw, places.runs(name, (first,) + (0,) * (block.ndim - 1), block.shape), block)
+                raw_bytes.put_runs(raw, places.runs(name, (first,) + (0,) * (block.ndim - 1), block.shape), block)
         for name, (shape, dtype, offset) in places.fixed.items():
-            blueprint.put_runs(raw, [(offset, int(np.prod(shape)) * np.dtype(dtype).itemsize)], np.asarray(old[name][()], dtype))
-        blueprint.set_frames(raw, places, self.valid, self.names)
+            raw_bytes.put_runs(raw, [(offset, int(np.prod(shape)) * np.dtype(dtype).itemsize)], np.asarray(old[name][()], dtype))
+        raw_bytes.set_frames(raw, places, self.valid, self.names)
         self._put_valid(raw, self.valid, places)
 
 
 def frames_in(path):
     """The number of valid frames of a file, whatever state a kill has left it in."""
-    with blueprint.open_to_read(path) as f:
+    with raw_bytes.open_to_read(path) as f:
         return int(f[VALID][()])
 
 
 def _compose(path, series, fixed, capacity, decorate):
     return blueprint.compose(path, series, [_VALID, *fixed], capacity, decorate)
-
-
-def replace(path, build):
-    """Builds under another name, then renames: the name always leads to a whole file."""
-    path = os.path.abspath(path)
-    new = os.path.join(os.path.dirname(path), f".{os.path.basename(path)}.new")
-    try:
-        result = build(new)
-        blueprint.sync(new)
-        os.replace(new, path)
-        blueprint.sync(os.path.dirname(path))
-    except BaseException:
-        if os.path.exists(new):
-            os.unlink(new)
-        raise
-    return result
 
 
 def _texts(dataset):

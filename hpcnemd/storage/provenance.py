@@ -11,7 +11,8 @@ import h5py
 import numpy as np
 
 from ..parallel.mpi_io import library_version
-from .blueprint import Fixed, open_to_read
+from .blueprint import Fixed
+from .raw_bytes import open_to_read
 
 GROUP = "provenance"
 RESTARTS = 64               # that are kept one by one; later ones are counted

@@ -2,10 +2,11 @@
 
 Positions are stored wrapped, with their image counts: position + image * edges is the unwrapped place, exactly as in the run.
 """
-import h5py
 import numpy as np
 
-from . import blueprint
+from ..core.errors import InputError
+from . import blueprint, raw_bytes
+from .agreement import on_root
 from .frames import VALID, FrameFile
 from .provenance import SLOTS, versions, write
 from .rows import sorted_ids, to_writers
@@ -34,6 +35,8 @@ class TrajectoryWriter:
                                          lambda f: _decorate(f, self.ids, species, state, attributes or {}, provenance))
         else:
             self.file = FrameFile.resume(path, writer, self.series, resume_frames, SLOTS)
+            species = self._species(state)
+            on_root(comm, lambda: _check_particles(path, self.ids, species), path, starting=True)
 
     def _species(self, state):
         """(n,) int32 on rank 0, in the order of ids."""
@@ -114,12 +117,18 @@ def _decorate(f, ids, species, state, attributes, provenance):
     write(f, provenance or {})
 
 
+def _check_particles(path, ids, species):
+    with Trajectory(path) as there:
+        if not np.array_equal(there.id, ids) or not np.array_equal(there.species, species):
+            raise InputError(f"{path} is the trajectory of other particles; choose another folder")
+
+
 class Trajectory:
     """A reader that needs no MPI. `len()` is the number of valid frames; `step`, `time` (fs), `edges` (frames, 3) angstrom;
     `id`, `species`, `mass`, `charge`, `formal_charge` (n,); `names`: species. Use as a context manager, or call `close`."""
 
     def __init__(self, path):
-        self.file = blueprint.open_to_read(path)
+        self.file = raw_bytes.open_to_read(path)
         self.group = self.file[GROUP]
         self.frames = int(self.file[VALID][()])
         self.step, self.time = (self.group["position"][key][:self.frames] for key in ("step", "time"))

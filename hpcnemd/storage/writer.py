@@ -11,7 +11,7 @@ import numpy as np
 
 from ..core.errors import InputError
 from ..parallel.mpi_io import SharedFile
-from .blueprint import put_runs
+from .raw_bytes import put_runs
 
 NAMES = ("collective", "offset", "gather")
 FEWEST_ROWS = 4096          # a rank writes at least so many rows of a frame, or none: small pieces are slow

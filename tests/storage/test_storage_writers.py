@@ -9,7 +9,7 @@ from mpi4py import MPI
 import moving_particles as sample
 from hpcnemd.core.errors import InputError
 from hpcnemd.parallel.serial import SerialComm
-from hpcnemd.storage import blueprint, ensemble
+from hpcnemd.storage import ensemble, raw_bytes
 from hpcnemd.storage.compare import compare
 from hpcnemd.storage.ensemble import EnsembleFile
 from hpcnemd.storage.trajectory import Trajectory, TrajectoryWriter
@@ -117,7 +117,7 @@ def test_a_burst_touches_no_metadata(mpi_tmp_path, name):
         after = np.fromfile(path, np.uint8)
         allowed = np.zeros(len(after), bool)
         allowed[len(before):] = True
-        allowed[blueprint.END_WORD:blueprint.END_WORD + 8] = True
+        allowed[raw_bytes.END_WORD:raw_bytes.END_WORD + 8] = True
         allowed[places.fixed["parameters/valid_frames"][2]:][:8] = True
         for series, (shape, _, word, _) in places.series.items():
             assert word % 8 == 0
