@@ -47,7 +47,8 @@ class System:
                        tuple(e for e in self.db.elements if e not in ("/-", "VA")), tuple(self.db.phases))
 
     def point(self, checked, t, p, x, phases=None):
-        """One equilibrium: {"phases": [(name, fraction, {element: x})], "mu": {element: J/mol}, "g": J/mol, "residual", "driving"}.
+        """One equilibrium: {"phases": [(name, fraction, {element: x})], "mu": {element: J/mol}, "g": J/mol, "residual", "driving"}, and from pycalphad
+        "sites", the site fractions of each phase (its order: sublattice, then alphabet).
 
         `x` {component: mole fraction} of all elements but one. Raises NoEquilibrium when the engine fails or answers NaN.
         """
@@ -94,7 +95,8 @@ class System:
         mu = dict(zip(self.elements_sorted(), np.ravel(eq.MU).tolist()))
         found = [(str(n), float(f), dict(zip(self.elements_sorted(), xs.tolist()))) for n, f, xs in zip(phase, amount, compositions) if str(n)]
         total = {e: sum(f * xs[e] for _, f, xs in found) for e in mu}
-        return {"phases": found, "mu": mu, "g": g, "residual": abs(g - sum(total[e] * mu[e] for e in mu)), "driving": None}
+        return {"phases": found, "mu": mu, "g": g, "residual": abs(g - sum(total[e] * mu[e] for e in mu)), "driving": None,
+                "sites": np.reshape(eq.Y, (len(phase), -1))[:len(found)]}
 
     def elements_sorted(self):
         return tuple(sorted(self.elements))

@@ -31,6 +31,6 @@ def follow(t0, p0, temperatures, latent_heat, delta_v):
     for side in (t >= t0, t < t0):
         if side.any():
             chosen = np.sort(t[side]) if t[side][0] >= t0 else np.sort(t[side])[::-1]
-            found = solve_ivp(lambda x, p: [slope(x, latent_heat(x, p[0]), delta_v(x, p[0]))], (t0, chosen[-1]), [p0], t_eval=chosen, rtol=1e-10, atol=1e-8 * abs(p0))
+            found = solve_ivp(lambda x, p: [slope(x, latent_heat(x, p[0]), delta_v(x, p[0]))], (t0, chosen[-1]), [p0], t_eval=chosen, method="DOP853", rtol=1e-12, atol=1e-12 * abs(p0))
             out[side] = np.interp(t[side], np.sort(chosen), found.y[0][np.argsort(chosen)])
     return out

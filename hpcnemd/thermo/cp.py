@@ -71,7 +71,7 @@ class Caloric:
             bad = t[~((t >= self.low) & (t <= self.high))].flat[0] if t.ndim else float(t)
             raise TemperatureOutOfRange(f"{self.name}: T = {bad:g} K is outside its data, {self.low:g}-{self.high:g} K; choose T there, or other data")
         edges = [s.high for s in self.segments[:-1]]
-        index = np.searchsorted(edges, t, side="right")
+        index = np.searchsorted(edges, t, side="left")       # a joint belongs to the segment below, as in other programs
         if t.ndim == 0:
             return float(getattr(self.segments[int(index)], method)(float(t)))
         out = np.empty(t.shape)

@@ -131,8 +131,9 @@ def read_substances(path):
     source.end()
     rows, calorics = deck.tables("substance"), []
     for row in rows:
-        calorics.append((row.take("name", str, _REQUIRED, '"CO2"'), row.take("elements", dict, _REQUIRED, "{ C = 1, O = 2 }"),
-                         row.take("phase", str, _REQUIRED, '"gas"'), _caloric(row, constant)))
+        name_of = row.take("name", str, _REQUIRED, '"CO2"') or row.name
+        calorics.append((name_of, row.take("elements", dict, _REQUIRED, "{ C = 1, O = 2 }"),
+                         row.take("phase", str, _REQUIRED, '"gas"'), _caloric(row, name_of, constant)))
         row.end()
     deck.end()
     finish(deck)
@@ -146,9 +147,8 @@ def read_substances(path):
     return {n: Substance(n, {e: float(v) for e, v in elements.items()}, phase, caloric, data) for n, elements, phase, caloric in calorics}, data
 
 
-def _caloric(row, constant):
+def _caloric(row, name, constant):
     form = row.take("form", str, _REQUIRED, '"nasa7"', ("shomate", "nasa7", "nasa9", "gibbs", "cp"))
-    name = row.data.get("name", row.name)
     builder = {"shomate": _shomate, "nasa7": _nasa, "nasa9": _nasa, "gibbs": _gibbs, "cp": _cp}.get(form)
     if builder is None:
         return None

@@ -114,9 +114,13 @@ def _check_span(symbols, b, a_gas, a_con, chosen):
 def _solve(a_gas, g_gas, a_con, g_con, b, limit=300):
     """Newton in (ln n, ln N, pi, m): outer loop over the set of condensed phases. Returns (ln_n, m, pi, active, iterations) or None."""
     n_con = a_con.shape[1]
-    ln_n = np.full(a_gas.shape[1], np.log(b.sum() / (a_gas.shape[1] * max(a_gas.sum(0).mean(), 1.0))))
+    start = _linear_start(a_gas, g_gas, a_con, g_con, b)
+    if start is None:
+        return None
+    n, m = start
+    ln_n = np.log(np.maximum(n, 1e-3 * b.sum() / len(n)))
     ln_total = np.log(np.exp(ln_n).sum())
-    m, active, count, visited = np.zeros(n_con), np.zeros(n_con, bool), 0, set()
+    active, count, visited = m > 0, 0, set()
     for _ in range(6 * n_con + 3):
         found = _newton(a_gas, g_gas, a_con[:, active], g_con[active], b, ln_n, ln_total, m[active], limit)
         if found is None:
@@ -139,6 +143,15 @@ def _solve(a_gas, g_gas, a_con, g_con, b, limit=300):
             return None
         visited.add(key)
     return None
+
+
+def _linear_start(a_gas, g_gas, a_con, g_con, b):
+    """(n, m) of least G without the entropy of mixing: it holds the elements, where the gas alone may not be able to (carbon without graphite)."""
+    from scipy.optimize import linprog
+    found = linprog(np.concatenate([g_gas, g_con]), A_eq=np.hstack([a_gas, a_con]), b_eq=b, method="highs")
+    if found.status != 0:
+        return None
+    return found.x[:len(g_gas)], found.x[len(g_gas):]
 
 
 def _newton(a, g, ac, gc, b, ln_n, ln_total, m, limit):
