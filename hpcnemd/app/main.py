@@ -54,6 +54,7 @@ def build_parser():
 
     run = command("run", "run a deck, or the rest of it; under mpirun or srun on all ranks")
     run.add_argument("deck")
+    run.add_argument("--no-report", action="store_true", help="write the result files only; hpcnemd report draws them later, on any machine")
 
     energy = command("energy", "energy, forces and pressure of one configuration; under mpirun on any number of ranks")
     energy.add_argument("structure", help="a structure file, or a built-in name")
@@ -113,7 +114,7 @@ def parallel_work(arguments):
     """The function of a communicator that a parallel command runs."""
     if arguments.command == "run":
         from .run import run_deck
-        return lambda comm: run_deck(comm, arguments.deck)
+        return lambda comm: run_deck(comm, arguments.deck, report=not arguments.no_report)
     if arguments.command == "energy":
         from .energy import single_point
         return lambda comm: single_point(comm, arguments)

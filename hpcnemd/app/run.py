@@ -7,8 +7,8 @@ from .progress import Progress
 from .results import is_complete, show_result
 
 
-def run_deck(comm, path):
-    """Collective over `comm`. Runs a deck, or the rest of it; returns the exit code. Raises InputError (before any work, on all ranks alike),
+def run_deck(comm, path, report=True):
+    """Collective over `comm`. Runs a deck, or the rest of it, and draws its `report`; returns the exit code. Raises InputError (before any work, on all ranks alike),
     PhysicsError, StoppedEarly."""
     from ..parallel.launch import agree_on_errors
     from ..parallel.layout import Layout
@@ -28,7 +28,7 @@ def run_deck(comm, path):
         loaded.experiment.run(prepared, layout, loaded.folder, text, progress=Progress)
     elif comm.rank == 0:
         print(f"{loaded.folder} holds the complete run of this deck; remove the folder to run it anew, or write a longer measure")
-    if comm.rank == 0:
+    if comm.rank == 0 and report:
         show_result(loaded.folder, again=not done)
     return 0
 
