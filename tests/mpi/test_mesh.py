@@ -17,6 +17,8 @@ from hpcnemd.parallel.reduce import ordered_sum
 comm = MPI.COMM_WORLD
 pytestmark = pytest.mark.mpi
 GRIDS = [grid for grid in itertools.product(range(1, comm.size + 1), repeat=3) if np.prod(grid) == comm.size]
+if comm.size > 3:                           # one of each kind is enough: slabs across and along the mesh's, and bars
+    GRIDS = [grid for grid in GRIDS if grid in {(comm.size, 1, 1), (1, 1, comm.size), (comm.size // 2, 2, 1), (1, 2, comm.size // 2)}]
 TIGHT = {"rtol": 0, "atol": 1e-12}
 
 
@@ -86,8 +88,7 @@ def clustered():
 CELLS = {"garnet": displaced(garnet()), "rock salt": displaced(rock_salt(3)), "clustered": clustered()}
 
 
-@pytest.mark.parametrize("name", CELLS)
-@pytest.mark.parametrize("grid", GRIDS)
+@pytest.mark.parametrize("grid, name", [(grid, "garnet") for grid in GRIDS] + [(GRIDS[0], "rock salt"), (GRIDS[0], "clustered"), (GRIDS[-1], "clustered")])
 def test_forces_do_not_depend_on_the_ranks(grid, name):
     """Particles up to 0.9 angstrom outside their domains and the box, as between two builds of the lists."""
     cell = CELLS[name]
@@ -105,16 +106,15 @@ def test_forces_do_not_depend_on_the_ranks(grid, name):
 def test_more_ranks_than_planes(mesh, order):
     cell = random_ions(20, (5.0, 4.0, 6.0))
     chosen = CoulombSettings("spme", 0.5, mesh, order, None, 0.0, 9.0, 1e-3, "plain", 1.0)
-    for grid in GRIDS:
+    for grid in GRIDS[::2]:
         energy, _, _, force, moved = on_ranks(Spme, chosen, cell, grid, 0.4)
         want, want_force = reciprocal(Spme, chosen, moved)
         np.testing.assert_allclose(force, want_force, rtol=0, atol=1e-11 * max(np.abs(want_force).max(), 1.0))
         assert energy == pytest.approx(want.energy, rel=1e-11)
 
 
-@pytest.mark.parametrize("grid", GRIDS)
-def test_ewald_does_not_depend_on_the_ranks(grid):
-    cell = CELLS["garnet"]
+def test_ewald_does_not_depend_on_the_ranks():
+    cell, grid = CELLS["garnet"], GRIDS[0]
     chosen = choose_coulomb("ewald", 1e-8, 9.0, cell[0], cell[1], counts_of(cell))
     energy, virial, _, force, moved = on_ranks(Ewald, chosen, cell, grid)
     want, want_force = reciprocal(Ewald, chosen, moved)
