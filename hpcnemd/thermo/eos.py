@@ -148,8 +148,8 @@ class Fluid:
         dense = min(3.5 * self.density_scale, 0.999 * self.density_max)
 
         def densities(p):
-            gas = brentq(lambda r: self.pressure(t, r) - p, 1e-14 * self.density_scale, rho_g, xtol=1e-16)
-            liquid = brentq(lambda r: self.pressure(t, r) - p, rho_l, dense, xtol=1e-14)
+            gas = brentq(lambda r: self.pressure(t, r) - p, 1e-14 * self.density_scale, rho_g, xtol=1e-18, rtol=1e-6)
+            liquid = brentq(lambda r: self.pressure(t, r) - p, rho_l, dense, xtol=1e-18, rtol=1e-6)
             return gas, liquid
         for _ in range(50):
             p = np.sqrt(p_low * p_high)
@@ -158,7 +158,7 @@ class Fluid:
                 p_high = p
             else:
                 p_low = p
-            if p_high / p_low < 1 + 1e-6:
+            if p_high / p_low < 1.01:            # Newton does the rest
                 break
         return gas, liquid
 

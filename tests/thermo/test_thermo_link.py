@@ -1,0 +1,191 @@
+"""Topic 24: from thermodynamics to transport, free energies from simulation, and the worked examples of driving forces."""
+import numpy as np
+import pytest
+from invented_systems import BINARY, gap
+
+from hpcnemd.thermo import binary, eos, free_energy, from_tdb, global_thermo, tdb, transport_link
+from hpcnemd.thermo.errors import ThermoInputError
+from hpcnemd.thermo.units import GAS_CONSTANT
+
+
+def exclusion_process(occupation, sites, replicas, sweeps, seed):
+    """(D_sigma/D_0, its standard error, tracer D*/D_0): particles hop to empty neighbours on a ring, one random bond of each replica at a time.
+
+    D_0 = 1 site^2 per sweep: a sweep tries each bond once on average, and a lone particle moves over both of its bonds.
+    """
+    rng = np.random.default_rng(seed)
+    count = int(round(occupation * sites))
+    label = np.full((replicas, sites), -1)
+    for r in range(replicas):
+        label[r, rng.permutation(sites)[:count]] = np.arange(count)
+    moved, row = np.zeros((replicas, count)), np.arange(replicas)
+    for _ in range(sweeps * sites):
+        left = rng.integers(sites, size=replicas)
+        right = (left + 1) % sites
+        a, b = label[row, left], label[row, right]
+        go, back = (a >= 0) & (b < 0), (a < 0) & (b >= 0)
+        moved[row[go], a[go]] += 1
+        moved[row[back], b[back]] -= 1
+        hop = go | back
+        label[row[hop], left[hop]], label[row[hop], right[hop]] = b[hop], a[hop]
+    current = moved.sum(axis=1)
+    collective = current ** 2 / count / (2 * sweeps)
+    return collective.mean(), collective.std(ddof=1) / np.sqrt(replicas), float(np.mean(moved ** 2) / (2 * sweeps))
+
+
+def test_topic_24_exclusion_process():
+    """D_sigma = (1-x) D_0 (x L/(L-1) on a ring), Gamma = 1/(1-x): D_chem = D_0. The tracer's diffusion, and so Nernst and Einstein, would be wrong by far.
+
+    Chance that correct code fails: each of the two checks at 4 standard errors of 600 replicas, below 2e-4 together; the seed is fixed.
+    """
+    for occupation, seed in ((0.25, 1), (0.75, 2)):
+        sites = 40
+        collective, error, tracer = exclusion_process(occupation, sites, 600, 40, seed)
+        exact = (1 - occupation) * sites / (sites - 1)
+        assert abs(collective - exact) < 4 * error
+        factor = float(transport_link.lattice_gas_factor(occupation))
+        assert abs(transport_link.chemical_diffusion(factor, collective, "lattice model") - sites / (sites - 1)) < 4 * error * factor
+        haven, _ = transport_link.haven_ratio(tracer, collective)
+        assert haven < 0.5                                      # single file: the tracer is held back by its neighbours
+
+
+def test_topic_24_conductivity_to_diffusion_and_back():
+    d = transport_link.conductivity_diffusion(12.0, 2.4e28, 1, 700.0)
+    assert transport_link.conductivity_from_diffusion(d, 2.4e28, 1, 700.0) == pytest.approx(12.0, rel=1e-14)
+    assert d == pytest.approx(12.0 * 8.617333262e-5 * 700 / (2.4e28 * 1.602176634e-19), rel=1e-9)         # k_B/q in V/K
+    assert transport_link.haven_ratio(1.0, 2.0, 0.1, 0.2) == (0.5, pytest.approx(0.5 * np.hypot(0.1, 0.1)))
+    record = transport_link.record(700.0, 12.0, 0.6, 2.4e28, 1, tracer=1e-10)
+    assert "D_chem" not in record.values and any("fixed stoichiometry" in n for n in record.notes)
+    with pytest.raises(ThermoInputError, match="fixed stoichiometry"):
+        transport_link.chemical_diffusion(2.0, d, "fixed stoichiometry")
+
+
+def test_topic_24_thermodynamic_factor():
+    """Gamma = (x/RT) dmu_B/dx by differences of mu, 1 in an ideal solution, 0 at the spinodal."""
+    phase = from_tdb.binary_phases(tdb.read(BINARY), ("AA", "BB"), ["FCC_A1"])[0]
+    f, x = phase.at(700.0), 0.4
+    slope = (f.mu(np.log(0.40001 / 0.59999))[1] - f.mu(np.log(0.39999 / 0.60001))[1]) / 2e-5
+    assert float(transport_link.thermodynamic_factor(phase, 700.0, x)) == pytest.approx(x * slope / (GAS_CONSTANT * 700.0), rel=1e-7)
+    assert float(transport_link.thermodynamic_factor(gap(), 700.0, 0.3)) == pytest.approx(1.0, rel=1e-14)
+    edge = binary.spinodal(gap(20000.0), 700.0)[0]
+    assert float(transport_link.thermodynamic_factor(gap(20000.0), 700.0, edge)) == pytest.approx(0, abs=1e-10)
+    grid = np.linspace(0.05, 0.9, 60)
+    curve = GAS_CONSTANT * 300 * np.log(grid / (1 - grid)) + 2 * 3000.0 * grid
+    assert np.allclose(transport_link.factor_from_curve(grid, curve, 300.0)[5:-5], transport_link.lattice_gas_factor(grid, 3000.0, 300.0)[5:-5], rtol=1e-3)
+
+
+def test_topic_24_free_energy_from_u_of_t():
+    """A classical anharmonic well, U(T) and F(T) by quadrature: the integral of U/T^2 gives F, and errors of U go through it."""
+    x = np.linspace(-12, 12, 40001)
+    v = 0.5 * x ** 2 + 0.1 * x ** 4
+    t = np.linspace(0.5, 2.0, 25)
+    z = np.array([np.trapezoid(np.exp(-v / one), x) for one in t])
+    u = np.array([np.trapezoid(v * np.exp(-v / one), x) for one in t]) / z
+    f = -t * np.log(z)
+    got, error = free_energy.from_energy(t, u, t[0], f[0], np.full(25, 0.01))
+    assert np.allclose(got, f, atol=2e-6)
+    rng = np.random.default_rng(5)
+    spread = np.std([free_energy.from_energy(t, u + 0.01 * rng.standard_normal(25), t[0], f[0]) for _ in range(400)], axis=0)
+    assert np.allclose(error[1:], spread[1:], rtol=0.2)         # 400 draws: 3.5 % each; 24 correlated points at 5.6 sigma
+    with pytest.raises(ThermoInputError, match="not among"):
+        free_energy.from_energy(t, u, 1.2345, 0.0)
+
+
+def test_topic_24_u_of_t_and_heat_capacity_are_one_integration():
+    """The same substance through Cp segments (G) and through the table of its enthalpy (F/T integral)."""
+    from hpcnemd.thermo import cp
+    c = cp.from_heat_capacity("x", [(200.0, 1500.0, {0: 22.0, 1: 8e-3, -2: -9e4})], 298.15, 1000.0, 31.0)
+    t = np.linspace(300.0, 1200.0, 60)
+    assert np.allclose(free_energy.from_energy(t, c.h(t), t[0], c.g(t[0])), c.g(t), rtol=1e-6)
+
+
+@pytest.mark.parametrize("masses, value", [(8, -1.098612), (64, -2.087194), (512, -3.120138)])
+def test_topic_24_cutting_a_harmonic_chain(masses, value):
+    stiffness = 2 * np.eye(masses) - np.eye(masses, k=1) - np.eye(masses, k=-1)
+    cut = stiffness.copy()
+    cut[0, 0] -= 1.0                                            # the bond to the left wall
+    exact = 0.5 * (np.linalg.slogdet(cut)[1] - np.linalg.slogdet(stiffness)[1])
+    assert exact == pytest.approx(value, abs=5e-7) and free_energy.chain_cut(masses) == pytest.approx(exact, abs=1e-11)
+    strength, weights = free_energy.quadrature(64, 3)
+    ti = free_energy.thermodynamic_integration(strength, weights, free_energy.chain_cut_mean(masses, strength))
+    assert ti == pytest.approx(exact, abs=1e-11)
+    # the mean itself: <x_1^2>/2 of the chain with a bond of that strength, from the inverse of its matrix
+    weak = cut.copy()
+    weak[0, 0] += 0.3
+    assert free_energy.chain_cut_mean(masses, 0.3) == pytest.approx(-0.5 * np.linalg.inv(weak)[0, 0], rel=1e-9)
+    plain, w = free_energy.quadrature(64, 1)
+    loss = abs(free_energy.thermodynamic_integration(plain, w, free_energy.chain_cut_mean(masses, plain)) - exact)
+    assert loss < 1e-4 and (masses < 512 or loss > 1e-5)        # what lambda = t^3 is for
+
+
+def test_topic_24_work_theorems():
+    """A spring k = 1 -> 3 switched at once: Delta F = ln(3)/2. Bennett, Jarzynski and the Crooks crossing from the same 20,000 + 15,000 works.
+
+    Chance that correct code fails: 4 standard errors each, below 3e-4 together; the seed is fixed.
+    """
+    rng = np.random.default_rng(11)
+    forward = 0.5 * (3 - 1) * rng.standard_normal(20000) ** 2
+    reverse = 0.5 * (1 - 3) * rng.standard_normal(15000) ** 2 / 3
+    exact = 0.5 * np.log(3)
+    for value, error in (free_energy.bennett(forward, reverse), free_energy.jarzynski(forward)):
+        assert abs(value - exact) < 4 * error and error < 0.02
+    # Gaussian work: the densities cross at Delta F
+    f, r = rng.normal(3.0 + 2.0, 2.0, 20000), rng.normal(-3.0 + 2.0, 2.0, 20000)
+    assert free_energy.crooks_crossing(f, r) == pytest.approx(3.0, abs=0.1)
+
+
+def test_topic_24_bennett_against_pymbar():
+    bar = pytest.importorskip("pymbar").other_estimators.bar
+    rng = np.random.default_rng(12)
+    f, r = rng.normal(5.0, 2.0, 4000), rng.normal(-1.0, 2.0, 3000)
+    other = bar(f, r)
+    value, error = free_energy.bennett(f, r)
+    assert value == pytest.approx(other["Delta_f"], abs=1e-9) and error == pytest.approx(other["dDelta_f"], rel=1e-3)
+
+
+def test_topic_24_global_temperature():
+    """Own algebra, first order in Xi, against the numerical minimum with an equation of state; the stationary point is a minimum."""
+    fluid = eos.lennard_jones("jzg")
+    for xi, target, curvature in ((0.002, None, 0.0133), (0.008, None, 0.0531), (0.02, 0.004008, 0.133)):
+        t, second = global_thermo.global_temperature(fluid, 0.9, xi, 0.3)
+        assert t - 0.9 == pytest.approx(global_thermo.first_order(xi, 0.3), rel=0.3 * xi) and second == pytest.approx(curvature, rel=5e-3)
+        assert target is None or t - 0.9 == pytest.approx(target, abs=1e-6)
+    tl, tg = global_thermo.layer_temperatures(0.9, 0.02, 0.3)
+    assert 0.3 * tl + 0.7 * tg == pytest.approx(0.9, abs=1e-15) and tg - tl == pytest.approx(0.01)
+
+
+def test_worked_kinetics_from_an_affinity():
+    """Rate r+ (1 - exp(-A/RT)): 0 at equilibrium, linear near it, never against the affinity."""
+    a = np.array([-2e4, -1.0, 0.0, 1.0, 2e4])
+    rate = transport_link.affinity_rate(a, 2.0, 800.0)
+    assert rate[2] == 0.0 and rate[3] == pytest.approx(2.0 / (GAS_CONSTANT * 800.0), rel=1e-3)
+    assert np.all(transport_link.entropy_production(rate, a, 800.0) >= 0)
+
+
+def test_worked_diffusion_with_the_thermodynamic_factor():
+    """A constant D against the exact Gauss step (error function), mass conserved, and uphill diffusion inside the spinodal refused."""
+    from scipy.special import erf
+    z = (np.arange(200) - 99.5) * 0.02
+    start = np.where(z < 0, 0.8, 0.2)
+    got = transport_link.diffuse(start, 0.02, lambda x: np.full_like(x, 1.0), 0.1, 600)
+    assert np.allclose(got, 0.5 - 0.3 * erf(z / np.sqrt(0.4)), atol=2e-4) and got.sum() == pytest.approx(start.sum(), rel=1e-12)
+    hot = gap(14000.0)
+    spread = transport_link.diffuse(start, 0.02, lambda x: transport_link.thermodynamic_factor(hot, 1500.0, x), 0.1, 600)
+    assert spread.sum() == pytest.approx(start.sum(), rel=1e-12) and np.ptp(spread) < 0.6
+    with pytest.raises(ThermoInputError, match="uphill"):
+        transport_link.diffuse(start, 0.02, lambda x: transport_link.thermodynamic_factor(gap(20000.0), 700.0, x), 0.01, 100)
+    with pytest.raises(ThermoInputError, match="at least"):
+        transport_link.diffuse(start, 0.02, lambda x: np.full_like(x, 1.0), 1.0, 10)
+
+
+def test_worked_interface_of_a_miscibility_gap():
+    """Near the critical point g is a quartic, a u^4 with a = (4/3) R T: energy and width have closed forms (leading order in 1 - T/Tc)."""
+    off, kappa = 1e-3, 1e-15
+    t = binary.critical_temperature(20000.0) * (1 - off)
+    line, = binary.tie_lines([gap(20000.0)], t)
+    energy, width = transport_link.interface(gap(20000.0), line, t, kappa)
+    half = 0.5 * (line.x[1] - line.x[0])
+    a = 4.0 / 3.0 * GAS_CONSTANT * t                            # Delta g = a (u^2 - half^2)^2
+    assert energy == pytest.approx(np.sqrt(2 * kappa * a) * 4 / 3 * half ** 3, rel=5e-3)
+    # profile half tanh(z/l), l = sqrt(kappa/(2 a))/half: 80 % of the change between -atanh(0.8) l and +atanh(0.8) l
+    assert width == pytest.approx(2 * np.arctanh(0.8) * np.sqrt(kappa / (2 * a)) / half, rel=5e-3)
