@@ -19,7 +19,7 @@ from hpcnemd.storage.trajectory import Trajectory, TrajectoryWriter
 from hpcnemd.storage.writer import choose_writer
 
 comm = MPI.COMM_WORLD
-COUNT = 400                     # 14.4 kB a frame
+COUNT, FRAMES = 1500, 30       # 54 kB a frame
 
 
 @contextmanager
@@ -43,14 +43,14 @@ def mounted(folder, options):
         subprocess.run(["umount", folder], check=True)
 
 
-def trajectory(over, path, capacity=100, resume=None):
+def trajectory(over, path, capacity=FRAMES, resume=None):
     return TrajectoryWriter(over, path, choose_writer(over), sample.state(over, 0, COUNT), capacity, resume_frames=resume, burst=5)
 
 
-def write_until_full(over, path, frames=100):
+def write_until_full(over, path):
     writer = trajectory(over, path)
     with pytest.raises(StoppedEarly, match="start the same command again"):
-        for frame in range(frames):
+        for frame in range(FRAMES):
             writer.write(frame, 1.0 * frame, sample.state(over, frame, COUNT))
     return writer
 
@@ -59,12 +59,12 @@ def check_and_go_on(over, path, whole):
     """After there is room again: the frames before are right, and the run's file becomes the uninterrupted one."""
     with Trajectory(path) as read:
         kept = len(read)
-        assert 0 < kept < 100 and kept % 5 == 0
+        assert 0 < kept < FRAMES and kept % 5 == 0
         assert np.allclose(read.unwrapped(kept - 1), sample.unwrapped(kept - 1, COUNT), atol=1e-12)
     over.Barrier()
     for target, resume in ((path, kept), (whole, None)):
         writer = trajectory(over, target, resume=resume)
-        for frame in range(resume or 0, 100):
+        for frame in range(resume or 0, FRAMES):
             writer.write(frame, 1.0 * frame, sample.state(over, frame, COUNT))
         writer.close(finished=True)
     over.Barrier()
@@ -86,7 +86,7 @@ def test_file_limit_reached_later_than_planned(tmp_path):
         writer.write(frame, 1.0 * frame, sample.state(over, frame, COUNT))
     size = os.path.getsize(tmp_path / "t.h5md")
     with file_limit(size + 1000), pytest.raises(StoppedEarly, match="limit on file sizes"):
-        for frame in range(10, 100):
+        for frame in range(10, FRAMES):
             writer.write(frame, 1.0 * frame, sample.state(over, frame, COUNT))
     check_and_go_on(over, tmp_path / "t.h5md", tmp_path / "whole.h5md")
 

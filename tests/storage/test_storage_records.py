@@ -41,6 +41,7 @@ def test_provenance_is_read_as_collected(mpi_tmp_path):
             continue
         provenance.stamp_restart(file, step)
     assert provenance.read(file.path)["ended"] == ""
+    comm.Barrier()                          # a rank may still be reading
     provenance.stamp_end(file)
     comm.Barrier()
     found = provenance.read(file.path)

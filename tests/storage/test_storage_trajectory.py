@@ -87,9 +87,9 @@ def test_a_resume_cuts_and_goes_on(mpi_tmp_path, name):
 
 @pytest.mark.mpi
 def test_a_run_made_longer_grows_its_file(mpi_tmp_path):
-    write(comm, mpi_tmp_path / "whole.h5md", 40, 40)
+    write(comm, mpi_tmp_path / "whole.h5md", 40, 40, burst=10)
     write(comm, mpi_tmp_path / "grown.h5md", 10, 10)
-    writer = write(comm, mpi_tmp_path / "grown.h5md", 40, 10, resume=10)
+    writer = write(comm, mpi_tmp_path / "grown.h5md", 40, 10, resume=10, burst=10)
     if comm.rank == 0:
         assert writer.file.places.capacity >= 40
         assert compare(mpi_tmp_path / "whole.h5md", mpi_tmp_path / "grown.h5md") == []
