@@ -15,7 +15,7 @@ from ..kernels.pair_kernels import pair_kernel
 from ..kernels.simd import choose_path
 from .pair_table import PairTable
 
-SHAPES = {"plain": (1, 1), "avx2": (1, 2), "avx512": (2, 2)}          # path -> (rows of j in a vector, vectors at once)
+SHAPES = {"plain": (1, 1), "avx2": (2, 1), "avx512": (2, 2)}          # path -> (rows of j in a vector, vectors at once)
 FLOAT32 = 2.0**-23
 
 

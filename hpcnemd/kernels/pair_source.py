@@ -8,7 +8,6 @@ with the truncation's constants, adds forces to both particles of each pair, and
 the elementary functions: plain code calls the library's, vector code has polynomials (`coefficients`). In vector code 4 particles i meet `rows`
 particles j in one vector, `unroll` such vectors are worked on at once with their statements interleaved, and the forces of an observing kernel have the same bits
 as those of its silent twin. In the lines below a name that ends in @ is local to one of the unrolled vectors."""
-import re
 from dataclasses import dataclass
 
 from .coefficients import EXP2_DEGREE
@@ -39,7 +38,7 @@ class KernelPlan:
     @property
     def multiple(self):
         """List groups are filled up to a multiple of this."""
-        return self.rows * self.unroll
+        return self.rows
 
 
 def parameter_names(plan):
@@ -191,13 +190,8 @@ def _interleaved(lines, unroll):
     return [line.replace("@", f"_{u}") for line in lines for u in range(unroll)]
 
 
-NEAR = ("v", "dx", "dy", "dz", "r2", "rm", "ir", "h")       # what the first stage works with, and what the third one needs of the second
-PUSHED = ("dx", "dy", "dz", "s")
-
-
-def _renamed(line, names, prefix):
-    """The line with every local name of `names` prefixed."""
-    return re.sub(r"\b(" + "|".join(names) + r")(?=_\d)", prefix + r"\1", line)
+BLOCK = 64          # entries of the list
+KEPT = ("dx", "dy", "dz", "r2", "rm", "ir")         # what the first loop of a block leaves to the others
 
 
 def _indented(lines, depth):
@@ -240,23 +234,22 @@ def _vector_source(plan):
     inner += [f"v@ = load_rows_at(rows, b + m * {plan.rows})"] + place + [f"r2@ = select(load(earlier, m * {lanes}) > 0.5, r2@, 1e30)"]
     inner += distance_lines(plan) + pair_lines(plan) + push
     inner += [f"subtract_rows_at(force, b + m * {plan.rows}, row_sums(s@ * dx@, s@ * dy@, s@ * dz@))"] + _accumulate(plan)
-    # Three stages run beside each other, for the next, this and the last vectors: distances and roots, pair function, forces. As one chain they would be
-    # longer than the processor can look ahead.
-    def load_next(at):
-        return [f"next_v_{u} = load_rows(rows, neighbour, {at} + {u * plan.rows})" for u in range(plan.unroll)] + [
-            _renamed(line, NEAR, "next_") for line in _interleaved(near, plan.unroll)]
-
-    def push_last(at):
-        lines = _interleaved(push + ["w@ = row_sums(s@ * dx@, s@ * dy@, s@ * dz@)"], plan.unroll) + [
-            f"subtract_rows(force, neighbour, {at} + {u * plan.rows}, w_{u})" for u in range(plan.unroll)]
-        return [_renamed(line, PUSHED, "last_") for line in lines]
-    here = _interleaved([f"{name}@ = next_{name}@" for name in NEAR if name not in ("v", "h")], plan.unroll)
-    first = load_next("begin") + _interleaved([f"last_{name}@ = splat(0.0)" for name in PUSHED], plan.unroll)
-    outer = here + load_next(f"k + {plan.multiple}") + push_last(f"max(k - {plan.multiple}, begin)") + _interleaved(pair_lines(plan) + _accumulate(plan), plan.unroll)
-    outer += _interleaved([f"last_{name}@ = {name}@" for name in PUSHED], plan.unroll)
-    header = ["from numba import njit", "from hpcnemd.kernels.simd import fma, lanes, maximum, minimum, power_of_two, rsqrt14, select, sqrt, total",
+    # Three short loops over a block of the list instead of one long one: distances and roots, pair function, forces. As one chain they would be longer than
+    # the processor can look ahead, and the constants of all three would not fit into its registers. Vectors without a pair inside the cutoff end with the first.
+    size = lanes * len(KEPT)
+    near = ["v@ = load_rows(rows, neighbour, k)"] + near + [f"store(work, q + {lanes * i}, {name}@)" for i, name in enumerate(KEPT)]
+    near += ["place[m] = k", "inside = int64(bits(r2@ < cutoff2) != 0)", "m += inside", f"q += {size} * inside"]
+    middle = [f"{name}@ = load(work, q + {lanes * KEPT.index(name)} + {size} * @)" for name in (KEPT if plan.observe else KEPT[3:])]
+    middle = [line.replace("* @", f"* {u}").replace("@", f"_{u}") for line in middle for u in range(plan.unroll)]
+    middle += _interleaved(pair_lines(plan), plan.unroll)
+    middle += [f"store(work, q + {lanes * 3 + size * u}, s_{u})" for u in range(plan.unroll)] + _interleaved(_accumulate(plan), plan.unroll)
+    last = [f"{name}@ = load(work, q + {lanes * i})" for i, name in enumerate(("dx", "dy", "dz", "s"))] + push
+    last += ["subtract_rows(force, neighbour, place[n], row_sums(s@ * dx@, s@ * dy@, s@ * dz@))"]
+    near, last = ([line.replace("@", "_0") for line in lines] for lines in (near, last))
+    beyond = [f"store(work, q + {lanes * 3 + size * u}, splat(1e30))" for u in range(plan.unroll - 1)]       # to fill the last turn of the second loop
+    header = ["from numba import njit", "from hpcnemd.kernels.simd import fma, lanes, maximum, minimum, power_of_two, rsqrt14, select, sqrt, total, bits",
               "from hpcnemd.kernels.simd_rows import rows as row_functions", "", f"_lanes, _rows = lanes({lanes}), row_functions({plan.rows})",
-              "load, splat = _lanes.load, _lanes.splat"] + [f"{f} = _rows.{f}" for f in ("load_rows", "load_rows_at", "load_quads", "load_i", "x_of", "y_of", "z_of",
+              "load, splat, store = _lanes.load, _lanes.splat, _lanes.store", "from numba import int64", "import numpy as np"] + [f"{f} = _rows.{f}" for f in ("load_rows", "load_rows_at", "load_quads", "load_i", "x_of", "y_of", "z_of",
               "row_sums", "subtract_rows", "subtract_rows_at", "store_i")] + [f"MAGIC = {MAGIC!r}"]
     return f'''# {plan}
 {_indented(header, 0)}
@@ -265,6 +258,7 @@ def _vector_source(plan):
 @njit("{signature(plan)}", cache=True, error_model="numpy")
 def kernel({ARGUMENTS}):
 {_indented([f"sum_{name} = splat(0.0)" for name in OBSERVED] if plan.observe else [], 1)}
+    work, place = np.empty({(BLOCK // plan.rows + plan.unroll) * size}), np.empty({BLOCK // plan.rows}, np.int64)
     for c in range(clusters):
         b = 4 * c
         xi, yi, zi = load_i(x, b), load_i(y, b), load_i(z, b)
@@ -277,10 +271,17 @@ def kernel({ARGUMENTS}):
                 continue
             o = (c * kinds + t) * {stride}
 {_indented([f"{name} = load_i(parameters, o + {4 * names.index(name)})" for name in used], 3)}
-{_indented(first, 3)}
-            for k in range(begin, end, {plan.multiple}):
-{_indented(outer, 4)}
-{_indented(push_last(f"end - {plan.multiple}"), 3)}
+            for low in range(begin, end, {BLOCK}):
+                m, q = 0, 0
+                for k in range(low, min(low + {BLOCK}, end), {plan.rows}):
+{_indented(near, 5)}
+{_indented(beyond, 4)}
+                for n in range(0, m, {plan.unroll}):
+                    q = n * {size}
+{_indented(middle, 5)}
+                for n in range(m):
+                    q = n * {size}
+{_indented(last, 5)}
         store_i(fx, b, ax)
         store_i(fy, b, ay)
         store_i(fz, b, az)
