@@ -97,10 +97,10 @@ def write_report(folder):
 
 
 def show_result(folder, again):
-    """Prints the result of a run's folder and the path of its report; figures and page are drawn `again`, or where they are not there yet."""
+    """Prints the result of a run's folder and the path of its report; figures and page are drawn `again`, or where they are absent or older than the result."""
     module = experiment_of(folder)
     result, page = module.analyse(folder), folder / REPORT
-    if again or not page.exists():
+    if again or not page.exists() or page.stat().st_mtime_ns < (folder / ENSEMBLE).stat().st_mtime_ns:
         page = module.draw(result, folder)
     for line in module.summary(result):
         print(line)

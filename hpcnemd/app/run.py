@@ -29,8 +29,19 @@ def run_deck(comm, path, report=True):
     elif comm.rank == 0:
         print(f"{loaded.folder} holds the complete run of this deck; remove the folder to run it anew, or write a longer measure")
     if comm.rank == 0 and report:
-        show_result(loaded.folder, again=not done)
+        _report(loaded.folder, again=not done)
     return 0
+
+
+def _report(folder, again):
+    """On rank 0 only. Raises StoppedEarly where the disk is too full for the figures: the next start draws them."""
+    from ..storage.agreement import FULL, explain
+    try:
+        show_result(folder, again)
+    except OSError as problem:
+        if problem.errno not in FULL:
+            raise
+        raise explain(problem, folder / "report", starting=False) from None
 
 
 def _read(path, ranks):

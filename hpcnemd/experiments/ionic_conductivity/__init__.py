@@ -12,8 +12,8 @@ __all__ = ["Deck", "prepare", "run", "analyse", "draw", "summary"]
 
 
 def run(prepared, layout, folder, text="", progress=None):
-    """Collective. See `run.run`."""
-    from .run import run as work
+    """Collective. See `groups.run`."""
+    from .groups import run as work
     return work(prepared, layout, folder, text, progress)
 
 

@@ -114,9 +114,9 @@ def write(result, folder, pictures=(), deck="", provenance=None, title="Ionic co
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "numbers.json").write_text(result.to_json(), encoding="utf-8")
-    page = folder / "report.html"
-    page.write_text(_page(result, pictures, deck, provenance or {}, title), encoding="utf-8")
-    return page
+    page, new = folder / "report.html", folder / ".report.html.new"
+    new.write_text(_page(result, pictures, deck, provenance or {}, title), encoding="utf-8")
+    return new.replace(page)                # where a page is, it is whole
 
 
 def _page(result, pictures, deck, provenance, title):

@@ -9,6 +9,7 @@ from ...dynamics.observers import Observer
 from ...kernels.simd import choose_path
 from ...parallel.launch import StopFlag, agree_on_errors, compile_once
 from ...parallel.reduce import vote_any
+from ...storage.agreement import on_root
 from ...storage.journal import Journal
 from ...storage.provenance import collect
 from ...storage.trajectory import TrajectoryWriter
@@ -45,8 +46,8 @@ def run(prepared, layout, folder, text="", progress=None):
     flag = StopFlag().install()
     leader = layout.domain_comm.rank == 0
     record = collect(layout.world, text, deck.run.seed, (layout.n_groups, *layout.grid), choose_path("auto"), deck.parallel.writer)
-    if layout.world.rank == 0 and text:
-        (folder / "deck.toml").write_text(text, encoding="utf-8")
+    if text:
+        on_root(layout.world, lambda: (folder / "deck.toml").write_text(text, encoding="utf-8"), folder / "deck.toml", starting=True)
     journal = Journal(layout.domain_comm, folder / ("journal.jsonl" if layout.group == 0 else f"journal_{layout.group}.jsonl"))
     bar = progress(prepared.schedule.measure * len(layout.replicas), deck.run.timestep) if progress and layout.world.rank == 0 else None
 
@@ -62,7 +63,8 @@ def run(prepared, layout, folder, text="", progress=None):
             try:
                 replica, finished = _one(prepared, layout, folder, index, stop, journal, bar, turn, record)
             except PhysicsError as error:
-                problem = PhysicsError(f"replica {index}: {error}")
+                text = "\n".join(filter(None, (str(problem or ""), f"replica {index}: {error}")))
+                problem = PhysicsError(text)
                 statuses[index] = ("failed", str(error))
                 journal.note("failed", replica=index, cause=str(error))
                 continue
@@ -75,18 +77,23 @@ def run(prepared, layout, folder, text="", progress=None):
         flag.restore()
         if bar is not None:
             bar.close()
-    if isinstance(problem, (PhysicsError, type(None))) or rows:
-        if not leader:
-            rows, statuses = {}, {}
-        trouble = None
+    trouble = None
+    if vote_any(layout.world, bool(statuses)):  # of any group: to write the file takes them all
         try:
-            store(prepared, layout, folder / "ensemble.h5", rows, statuses, record, deck.parallel.writer)
-        except HpcnemdError as error:
-            trouble = error
-        problem = problem or trouble
-    agree_on_errors(layout.world, problem)
-    if vote_any(layout.world, stopped):
-        agree_on_errors(layout.world, StoppedEarly(f"stopped early with a checkpoint in {folder}; start the same command again to go on"))
+            store(prepared, layout, folder / "ensemble.h5", *((rows, statuses) if leader else ({}, {})), record, deck.parallel.writer)
+        except HpcnemdError as error:           # the file is new, but the run is not: a disk that is full now stops it
+            trouble = StoppedEarly(f"{error}; then start the same command again")
+    _conclude(layout.world, stopped, problem or trouble, folder)
+
+
+def _conclude(world, stopped, problem, folder):
+    """Collective. Raises on all ranks what any group met. A run that was stopped can go on, even where one of its replicas broke."""
+    if vote_any(world, stopped or isinstance(problem, StoppedEarly)):
+        if stopped and problem is None:
+            problem = StoppedEarly(f"stopped early with a checkpoint in {folder}; start the same command again to go on")
+        elif isinstance(problem, PhysicsError):
+            problem = StoppedEarly(str(problem))
+    agree_on_errors(world, problem)
 
 
 def _one(prepared, layout, folder, index, stop, journal, bar, turn, record):
