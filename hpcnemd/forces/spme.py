@@ -4,12 +4,13 @@ Forces are exact derivatives of the energy 1/2 sum of mesh charge times mesh pot
 Sources: Essmann et al., J. Chem. Phys. 103, 8577 (1995); Ballenegger, Cerda, Holm, J. Chem. Theory Comput. 8, 936 (2012)."""
 import numpy as np
 
+from ..core.errors import PhysicsError
 from ..core.units import COULOMB
 from ..kernels import mesh as kernels
 from ..kernels.mesh_simd import make_gather, make_spread
 from ..kernels.simd import choose_path
 from ..kernels.splines import axis_sums, spline_table
-from ..parallel.mesh import DistributedMesh, report_outside
+from ..parallel.mesh import DistributedMesh
 from ..parallel.reduce import ordered_sum
 from ..parallel.serial import SerialComm
 from .coulomb import MeshResult, self_energy
@@ -43,7 +44,8 @@ class Spme:
         """Collective. Adds the mesh forces to state.force[:n_owned]; returns a MeshResult. Raises PhysicsError where a particle left the brick."""
         n, charge, mesh = state.n_owned, state.charge(), self.mesh
         mesh.clear()
-        report_outside(self.spread(state.position, charge, n, mesh.brick.points), self.margin)
+        if self.spread(state.position, charge, n, mesh.brick.points):
+            self._report_outside(state)
         spectrum = mesh.fft.forward(mesh.deposit())
         energy, virial = self._observe(spectrum, charge) if observe else (None, None)
         kernels.multiply(spectrum, self.influence)
@@ -53,6 +55,12 @@ class Spme:
         force = self.force[:n]
         self.gather(state.position, charge, n, mesh.brick.points, force)
         return MeshResult(energy, virial, self._add(state, force))
+
+    def _report_outside(self, state):
+        lost = state.id[:state.n_owned][self.mesh.brick.misses(state.position[:state.n_owned])]
+        named = ", ".join(map(str, lost[:10])) + (" ..." if len(lost) > 10 else "")
+        raise PhysicsError(f"{len(lost)} particles lie more than {self.margin:g} angstrom outside their domain, where the charge mesh has no points "
+                           f"(ids {named}): the lists should have been built anew before; shorten run.timestep or raise the skin")
 
     def _observe(self, spectrum, charge):
         """This rank's share of the energy and the virial, eV."""

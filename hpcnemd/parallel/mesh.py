@@ -5,7 +5,6 @@ those planes (one message per pair of ranks), which add them in rank order. A re
 Any number of ranks works, also more than there are planes. One rank makes no MPI call."""
 import numpy as np
 
-from ..core.errors import PhysicsError
 from ..kernels import mesh as kernels
 
 TAG_DEPOSIT, TAG_COLLECT = 211, 212
@@ -95,6 +94,13 @@ class Brick:
         self.nz = int(-(-(self.last[2] - self.first[2] + 8) // 8) * 8)
         self.points = np.zeros(int(self.count[0]) * self.ny * self.nz)
 
+    def misses(self, position):
+        """(n,) bool: which of the positions (n, 3) `kernels.mesh.spread` leaves out, those that are not finite included."""
+        u = position * self.scale
+        with np.errstate(invalid="ignore"):
+            place = np.floor(u - np.floor((u - self.low) / self.period) * self.period)
+            return ~((place >= self.first) & (place <= self.last)).all(axis=1)
+
 
 class DistributedMesh:
     """Bricks, slabs and their traffic over one communicator. `shape` (3,) mesh points, `order` of the splines, `lengths` (3,) angstrom,
@@ -170,10 +176,3 @@ class _Piece:
     def __init__(self, *values):
         for name, value in zip(self.__slots__, values):
             setattr(self, name, value)
-
-
-def report_outside(outside, margin):
-    """Raises PhysicsError where particles lie outside the brick: they moved further than the margin since the last migrate."""
-    if outside:
-        raise PhysicsError(f"{outside} particles lie more than {margin:g} angstrom outside their domain, where the charge mesh has no points; "
-                           "the lists should have been rebuilt before: shorten the time step or raise the skin")

@@ -210,6 +210,6 @@ def test_a_particle_beyond_the_margin_is_an_error():
     spme = Spme(settings((20, 20, 20), 6), box, kinds, domain, margin=1.0)
     state = State.of(box, kinds, species, np.full((5, 3), 4.0))
     spme.compute(state)
-    state.position[2, 0] = 11.0
-    with pytest.raises(PhysicsError, match="1 particles"):
+    state.position[2, 0], state.position[4, 1] = 11.0, np.nan
+    with pytest.raises(PhysicsError, match=r"2 particles .* \(ids 2, 4\)"):
         spme.compute(state)
