@@ -2,9 +2,9 @@
 
 The library changes metadata in place, in several writes: a kill between two of them can leave a file that does not open. Here all of it
 (groups, attributes, the chunk index for `capacity` frames) is composed beforehand, in a scratch file, and copied to the target, which then
-gets its name by a rename. After that only three kinds of bytes change: raw data at addresses that the index has named from the start, the
-end-of-file address in the superblock, and the first dimension of each growing dataset. The last two are single aligned words of 8 bytes
-(HDF5 File Format Specification 3.0, sections II.A and IV.A.2.b): a reader finds the old value or the new one.
+gets its name by a rename. After that only two kinds of bytes change: raw data at addresses that the index has named from the start, and the
+first dimension of each growing dataset, an aligned word of 8 bytes (HDF5 File Format Specification 3.0, section IV.A.2.b): a reader finds the
+old value or the new one. The file has its full length from the start, but takes disk blocks only for what has been written (a sparse file).
 """
 import errno
 import os
@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 import h5py
 import numpy as np
 
-from .raw_bytes import copy_sparse, fill, length_word, open_to_read, set_end, set_frames
+from .raw_bytes import copy_sparse, fill, length_word, open_to_read, set_frames
 
 GROUP_BYTES = 64 * 1024     # small frames share a chunk of about this size
 MOST_GROUPS = 1000          # chunks per dataset: HDF5 needs quadratic time to lay them out
@@ -49,7 +49,8 @@ class Fixed:
 @dataclass
 class Places:
     """Where in the file everything lies. `series`: name -> (frame shape, dtype, place of the length word, offsets (groups,));
-    `fixed`: name -> (shape, dtype, offset); `ends` (groups,): end of the file once a group is in use; `head`: end of the metadata."""
+    `fixed`: name -> (shape, dtype, offset); `ends` (groups,): end of the bytes that are in use once a group is; `head`: the same without
+    a frame; `total`: length of the file."""
     capacity: int = 0
     per_group: int = 1
     series: dict = field(default_factory=dict)
@@ -59,7 +60,7 @@ class Places:
     total: int = 0
 
     def end_of(self, frames):
-        """Bytes of a file with this many frames."""
+        """End of the bytes that this many frames use."""
         return self.head if frames == 0 else int(self.ends[(frames - 1) // self.per_group])
 
     def runs(self, name, start, shape):
@@ -148,23 +149,19 @@ class _ScratchProblem(Exception):
 def _compose_in(folder, target, series, fixed, capacity, decorate):
     if folder == "/dev/shm":
         _sweep(folder)
-    for attempt in range(6):
-        margin = _metadata_bytes(series, fixed, capacity) * 4**attempt
-        handle, scratch = tempfile.mkstemp(suffix=".h5", prefix=SCRATCH, dir=folder)
-        os.close(handle)
+    handle, scratch = tempfile.mkstemp(suffix=".h5", prefix=SCRATCH, dir=folder)
+    os.close(handle)
+    try:
         try:
-            try:
-                places = _build(scratch, series, fixed, capacity, decorate, margin)
-                sound = _is_sound(scratch, places)
-            except (OSError, RuntimeError) as problem:
-                raise _ScratchProblem from problem
-            if sound:
-                copy_sparse(scratch, target)
-                fill(target, fixed, places)
-                return places
-        finally:
+            places = _build(scratch, series, fixed, capacity, decorate)
+        except (OSError, RuntimeError) as problem:
+            raise _ScratchProblem from problem
+        copy_sparse(scratch, target, places.head)
+        fill(target, fixed, places)
+        return places
+    finally:
+        if os.path.exists(scratch):
             os.unlink(scratch)
-    raise RuntimeError(f"HDF5 {h5py.version.hdf5_version} puts metadata between the data; please report this")
 
 
 def _sweep(folder):
@@ -183,31 +180,28 @@ def _groups(series, capacity):
     return -(-capacity // frames_per_group(series, capacity))
 
 
-def _build(path, series, fixed, capacity, decorate, margin):
+def _build(path, series, fixed, capacity, decorate):
     per_group = frames_per_group(series, capacity)
-    with h5py.File(path, "w", libver="earliest", meta_block_size=margin, locking=False) as f:
+    with h5py.File(path, "w", libver="earliest", locking=False) as f:
         if decorate is not None:
             decorate(f)
         for one in fixed:
             _create(f, one, None, one.shape, one.shape)
         handles = [_create(f, one, (per_group, *one.shape), (0, *one.shape), (None, *one.shape)) for one in series]
+        for one in series:
+            for link in one.links:
+                f[link] = f[one.name]
         if series:
-            note = f.require_group(LAYOUT).attrs
-            note["frames_capacity"], note["head_bytes"] = np.int64(capacity), np.int64(0)
-            for one in series:
-                for link in one.links:
-                    f[link] = f[one.name]
-            f.flush()
-            note.modify("head_bytes", np.int64(f.id.get_filesize()))
-        for group in range(_groups(series, capacity)):      # frame by frame: a file ends where its last frame ends
+            f.require_group(LAYOUT).attrs["frames_capacity"] = np.int64(capacity)
+        for group in range(_groups(series, capacity)):      # in the order of time: what is not written yet lies at the end
             for dataset in handles:
                 dataset.id.set_extent(((group + 1) * per_group, *dataset.shape[1:]))
     places = read_places(path, [one.name for one in series], [one.name for one in fixed])
     with open(path, "r+b") as raw:
         set_frames(raw, places, 0)
-        set_end(raw, places.head)
-        if series:
-            raw.truncate(places.head)
+    with open_to_read(path) as f:                           # the words are where they were looked for
+        if any(f[one.name].shape != (0, *one.shape) for one in series):
+            raise RuntimeError(f"HDF5 {h5py.version.hdf5_version} keeps lengths elsewhere; please report this")
     return places
 
 
@@ -232,8 +226,7 @@ def _create(f, one, chunk, shape, most):
 def read_places(path, series, fixed):
     """The `Places` of an existing file; `series`, `fixed`: names of datasets. Raises KeyError where one is absent."""
     with open_to_read(path) as f:
-        note = f[LAYOUT].attrs if series else {"frames_capacity": 0, "head_bytes": 0}
-        places = Places(capacity=int(note["frames_capacity"]), head=int(note["head_bytes"]))
+        places = Places(capacity=int(f[LAYOUT].attrs["frames_capacity"]) if series else 0)
         for name in fixed:
             dataset = f[name]
             places.fixed[name] = (dataset.shape, dataset.dtype.str, dataset.id.get_offset() or 0)
@@ -248,27 +241,12 @@ def read_places(path, series, fixed):
             places.series[name] = (dataset.shape[1:], dataset.dtype.str, 0, np.array([c.byte_offset for c in chunks], np.int64))
             ends = np.array([c.byte_offset + c.size for c in chunks], np.int64)
             places.ends = ends if places.ends is None else np.maximum(places.ends, ends)
-    size = os.path.getsize(path)
+    places.head = places.total = os.path.getsize(path)
     with open(path, "rb") as raw:
         for name, address in zip(series, words):
             shape, dtype, _, offsets = places.series[name]
             places.series[name] = (shape, dtype, length_word(raw, address), offsets)
-    if series and places.capacity:
+    if series:
         places.ends = np.maximum.accumulate(places.ends)
-        places.total = int(places.ends[-1])
-    else:
-        places.head = places.total = size
+        places.head = int(min(offsets.min() for *_, offsets in places.series.values()))
     return places
-
-
-def _is_sound(path, places):
-    """Whether nothing but chunks lies beyond the head: every object, attribute and index entry is read from the head alone."""
-    if not places.series:
-        return True
-    try:
-        with open_to_read(path) as f:
-            f.visititems(lambda name, item: [None for _ in item.attrs.values()] and None)
-        again = read_places(path, list(places.series), list(places.fixed))
-    except (OSError, RuntimeError, KeyError, ValueError):
-        return False
-    return all(np.array_equal(again.series[name][3], one[3]) for name, one in places.series.items()) and again.fixed == places.fixed

@@ -91,16 +91,8 @@ class FrameFile:
         self.valid = new
 
     def _make_room(self, frames):
-        end = self.places.end_of(frames)
-        size = os.path.getsize(self.path)
         with open(self.path, "r+b") as raw:
-            if end > size:
-                try:
-                    raw_bytes.reserve(raw, size, end)
-                except OSError:
-                    os.ftruncate(raw.fileno(), size)
-                    raise
-            raw_bytes.set_end(raw, max(end, size))
+            raw_bytes.reserve(raw, self.places.end_of(self.valid), self.places.end_of(frames))
             if self.writer.through_library:                 # the library looks up the chunks of a dataset within its length only
                 raw_bytes.set_frames(raw, self.places, frames, self.names)
 
@@ -153,9 +145,7 @@ class FrameFile:
             return raw_bytes.replace(self.path, build)
 
     def _copy_data(self, old, raw, places):
-        size, end = os.fstat(raw.fileno()).st_size, places.end_of(self.valid)
-        raw_bytes.reserve(raw, size, end)
-        raw_bytes.set_end(raw, max(size, end))
+        raw_bytes.reserve(raw, places.head, places.end_of(self.valid))
         for name in self.names:
             for first in range(0, self.valid, places.per_group):
                 block = old[name][first:min(self.valid, first + places.per_group)]

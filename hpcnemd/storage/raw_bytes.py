@@ -1,15 +1,11 @@
-"""The bytes of an HDF5 file: the only writes that a running program makes, and the two words by which a file grows.
-
-Words and messages as in the HDF5 File Format Specification 3.0, sections II.A (superblock) and IV.A.2.b (dataspace)."""
+"""The bytes of an HDF5 file: the only writes that a running program makes."""
 import errno
 import os
+import resource
 import struct
 
 import h5py
 import numpy as np
-
-END_WORD = 40               # of the end-of-file address in a version 0 superblock
-
 
 def put(raw, offset, data):
     """All of `data` at `offset` of an open binary file, past its buffer; raises OSError."""
@@ -28,11 +24,6 @@ def put_runs(raw, runs, block):
         done += size
 
 
-def set_end(raw, end):
-    """The end-of-file address; the file must be that long already."""
-    put(raw, END_WORD, struct.pack("<Q", end))
-
-
 def set_frames(raw, places, frames, names=None):
     """The length of each series, in one write each; the first named series is last, because readers count frames there."""
     for name in reversed(list(names or places.series)):
@@ -40,7 +31,8 @@ def set_frames(raw, places, frames, names=None):
 
 
 def length_word(raw, address):
-    """Place of the first dimension in the object header at `address` (version 1, as libver="earliest" writes it)."""
+    """Place of the first dimension in the object header at `address` (version 1, as libver="earliest" writes it; HDF5 File Format
+    Specification 3.0, sections IV.A.1.a and IV.A.2.b). Raises RuntimeError."""
     raw.seek(address)
     header = raw.read(4096)
     if header[0] != 1:
@@ -58,20 +50,24 @@ def reserve(raw, start, end):
     """Disk blocks for [start, end): a full disk or a file too large is an OSError here and not in the middle of a parallel write."""
     if end <= start:
         return
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+    if limit != resource.RLIM_INFINITY and end > limit:                  # within the length of a sparse file the system sees no reason to refuse
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
     raw.flush()
     try:
         os.posix_fallocate(raw.fileno(), start, end - start)
     except OSError as problem:
         if problem.errno not in (errno.EINVAL, errno.EOPNOTSUPP):        # a file system that cannot reserve
             raise
-        os.ftruncate(raw.fileno(), end)
+        os.ftruncate(raw.fileno(), max(end, os.fstat(raw.fileno()).st_size))
 
 
-def copy_sparse(source, target):
-    """Copies only what was written; the space of the whole target is reserved, so that a full disk is found here."""
+def copy_sparse(source, target, certain):
+    """Copies what was written; the rest stays a hole, but for the first `certain` bytes: their space is reserved. Raises OSError."""
     size = os.path.getsize(source)
     with open(source, "rb") as a, open(target, "wb") as b:
-        reserve(b, 0, size)
+        os.ftruncate(b.fileno(), size)
+        reserve(b, 0, certain)
         place = 0
         while place < size:
             try:
