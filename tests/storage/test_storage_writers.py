@@ -127,7 +127,7 @@ def test_a_burst_touches_no_metadata(mpi_tmp_path, name):
         assert len(changed) and allowed[changed].all(), changed[~allowed[changed]]
 
 
-def test_collective_trajectory_in_many_groups(tmp_path):
+def test_many_small_frames_share_chunks(tmp_path):
     """More frames than the index has chunks for one by one: frames share chunks, chunks are in the order of time."""
     writer = TrajectoryWriter(SerialComm(), tmp_path / "t.h5md", choose_writer(SerialComm()), sample.state(SerialComm(), 0, 300), 5000, burst=64)
     places = writer.file.places
