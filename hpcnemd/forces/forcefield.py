@@ -144,8 +144,7 @@ def _validated(raw, path):
         marks[name] = _mark(problems, where, row)
         if formal[-1] != round(formal[-1]):
             problems.append(f"{where}.formal_charge = {formal[-1]:g}: the current is carried by integer charges; write the formal charge beside the partial one")
-    pairs = _validated_pairs(problems, at, raw.get("pair", []), tuple(species), path.parent)
-    present = {frozenset((p.a, p.b)) for p in pairs}
+    pairs, present = _validated_pairs(problems, at, raw.get("pair", []), tuple(species), path.parent)
     missing = [f"{a}-{b}" for a, b in itertools.combinations_with_replacement(species, 2) if frozenset((a, b)) not in present]
     if missing and raw.get("unlisted_pairs") != "none":
         problems.append(f'{at}: no row for {", ".join(missing)}; add the rows, or write unlisted_pairs = "none" if these pairs have no short-range part')
@@ -160,6 +159,7 @@ def _validated(raw, path):
 
 
 def _validated_pairs(problems, at, rows, names, folder):
+    """(PairRows, set of the pairs of names that have a row, right or wrong)."""
     pairs, seen = [], set()
     for number, row in enumerate(rows, 1):
         between, form = row.get("between"), row.get("form")
@@ -168,12 +168,12 @@ def _validated_pairs(problems, at, rows, names, folder):
             problems.append(f"{where}: between = {between!r}; write two of the species {', '.join(names)}")
             continue
         where += f" ({between[0]}-{between[1]})"
-        if form not in FORMS:
-            problems.append(f"{where}: form = {form!r};{_suggest(form, FORMS)} allowed: {', '.join(FORMS)}")
-            continue
         if frozenset(between) in seen:
             problems.append(f"{where}: this pair stands twice; remove one row")
         seen.add(frozenset(between))
+        if form not in FORMS:
+            problems.append(f"{where}: form = {form!r};{_suggest(form, FORMS)} allowed: {', '.join(FORMS)}")
+            continue
         mark, reference = _mark(problems, where, row)
         wanted = FORMS[form][0] if form != "tabulated" else ("file",)
         _unknown(problems, where, row, PAIR_KEYS + wanted)
@@ -190,7 +190,7 @@ def _validated_pairs(problems, at, rows, names, folder):
                 problems.append(f"{where}.n = {parameters['n']:g}: an integer from 1 to 20 is needed")
             parameters["n"] = int(parameters["n"])
         pairs.append(PairRow(between[0], between[1], form, parameters, mark, reference))
-    return pairs
+    return pairs, seen
 
 
 def _columns(problems, where, path):

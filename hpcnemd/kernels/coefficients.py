@@ -9,7 +9,7 @@ import numpy as np
 from numpy.polynomial import chebyshev
 
 DEGREES = (12, 16, 18, 20, 24, 28, 32, 40)      # few, so that few kernels are compiled
-EXP2_DEGREE = 8                         # 2^f on [-1/2, 1/2] to 8e-13
+EXP2_DEGREE = 8                         # 2^f on [-1/2, 1/2] to 1.1e-12
 SERIES_BELOW = 0.5
 
 

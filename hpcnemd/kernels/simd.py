@@ -4,8 +4,8 @@ The auto-vectoriser leaves cluster loops an order of magnitude slower; here ever
 caches the result. Element types come from the arguments; functions that make vectors (`load`, `splat`, ...) stand in `lanes(n)`.
 No floating-point flag that would reorder or contract is set: the bits depend on the source text only, and fma appears where it is written.
 `fma` is llvm.fmuladd: one instruction where the processor has it, a multiplication and an addition elsewhere (llvm.fma would call a library).
-Paths: "plain" (ordinary numba code, any processor), "avx2" (x86 with AVX2 and FMA), "avx512" (F, DQ, BW, VL). Only `rsqrt14` and
-`compress_store` need AVX-512."""
+Paths: "plain" (ordinary numba code, any processor), "avx2" (x86 with AVX2 and FMA), "avx512" (F, DQ, BW, VL). Only `rsqrt14`
+needs AVX-512."""
 import functools
 import operator
 import os
@@ -331,35 +331,6 @@ def trailing_zeros(typing, a):
         value = context.cast(builder, args[0], sig.args[0], types.int64)
         return call(builder, "llvm.cttz.i64", I64, [value, ir.Constant(ir.IntType(1), 0)])
     return types.int64(a), code
-
-
-@intrinsic
-def count_ones(typing, a):
-    """Number of set bits of an int64."""
-    def code(context, builder, sig, args):
-        return call(builder, "llvm.ctpop.i64", I64, [context.cast(builder, args[0], sig.args[0], types.int64)])
-    return types.int64(a), code
-
-
-@intrinsic
-def compress_store(typing, array, position, base, m):
-    """Writes base + lane of the set lanes of a 16-lane mask, packed, at int32 array[position:]; 16 elements are always written. AVX-512 only."""
-    def code(context, builder, sig, args):
-        kind = ir.VectorType(I32, 16)
-        first = context.cast(builder, args[2], sig.args[2], types.int32)
-        lane = builder.add(broadcast(builder, first, 16), ir.Constant(kind, list(range(16))))
-        packed = call(builder, "llvm.x86.avx512.mask.compress.v16i32", kind, [lane, ir.Constant(kind, None), args[3]])
-        store_vector(builder, packed, pointer(context, builder, sig.args[0], args[0], args[1], sig.args[1]), 4)
-        return context.get_dummy_value()
-    return types.void(array, position, base, m), code
-
-
-@intrinsic
-def permute8(typing, v, index):
-    """Lanes of 8 x int32 in the order of `index` (8 x int32). AVX2."""
-    def code(context, builder, sig, args):
-        return call(builder, "llvm.x86.avx2.permd", llvm_vector(v), args)
-    return v(v, index), code
 
 
 # ---- functions that make vectors of n lanes ------------------------------------------------------------------------------------

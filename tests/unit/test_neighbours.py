@@ -1,0 +1,116 @@
+"""Cluster lists: every pair within the list radius is there once, on every path, and stays safe while particles move."""
+import numpy as np
+import pytest
+from pair_oracle import half_shell, make_forcefield, random_positions
+
+from hpcnemd.core.box import Box
+from hpcnemd.core.state import State
+from hpcnemd.forces.pair import PairForces, column_width
+from hpcnemd.kernels.simd import available_paths
+
+PATHS = available_paths()
+FIELD = make_forcefield(("A", "B"), [("A", "A", "hertz", dict(stiffness=0.7, contact=2.2)), ("A", "B", "hertz", dict(stiffness=1.1, contact=2.6))])
+
+
+def make(path, box, position, species, cutoff, skin):
+    kinds = FIELD.kinds()
+    state = State.of(box, kinds, species, position)
+    forces = PairForces(FIELD, kinds, box, cutoff, skin, path=path)
+    half_shell(state, forces.list_radius)
+    forces.build(state)
+    return state, forces
+
+
+def listed(forces):
+    """Pairs of rows (i, j) that a kernel looks at: those of the lists and those inside clusters; species groups are checked on the way."""
+    kinds, pairs = 2, []
+    row = forces._slot_row
+    for c in range(forces._clusters):
+        own = [s for s in range(4 * c, 4 * c + 4) if row[s] >= 0]
+        pairs += [(row[i], row[j]) for i in own for j in own if i < j]
+        for t in range(kinds):
+            for s in forces._neighbour[forces._pointer[c * kinds + t]:forces._pointer[c * kinds + t + 1]]:
+                if s != forces._slots:                       # the dummy that fills groups up
+                    assert forces._species[s] == t and row[s] >= 0
+                    pairs += [(row[i], row[s]) for i in own]
+    return [tuple(sorted(pair)) for pair in pairs]
+
+
+def close_pairs(state, radius):
+    """Pairs of owned-owned and owned-ghost rows nearer than `radius`."""
+    n, every = state.n_owned, state.position[:state.n_all]
+    r = np.sqrt(((every[:n, None] - every[None]) ** 2).sum(axis=2))
+    return {(i, j) for i, j in zip(*np.nonzero(r < radius)) if i < j}
+
+
+CASES = [(3, (11.0, 9.0, 10.0), 90, 4.0), (3, (3.0, 4.0, 3.5), 5, 6.0), (3, (40.0, 4.0, 4.0), 30, 3.0), (2, (15.0, 13.0, 1.0), 60, 3.0), (1, (60.0, 1.0, 1.0), 25, 5.0), (3, (8.0, 8.0, 8.0), 1, 9.0)]
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("dimensions, lengths, n, cutoff", CASES)
+def test_every_pair_once(path, dimensions, lengths, n, cutoff):
+    rng = np.random.default_rng(11)
+    box = Box(np.array(lengths), dimensions)
+    state, forces = make(path, box, random_positions(rng, box, n, 0.5), rng.integers(0, 2, n).astype(np.int32), cutoff, 0.7)
+    pairs = listed(forces)
+    assert len(pairs) == len(set(pairs))
+    assert close_pairs(state, forces.list_radius) <= set(pairs)
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_crowded_corner(path):
+    """All particles in one corner: columns longer than insertion sort takes, many equal heights, most columns empty."""
+    rng = np.random.default_rng(2)
+    box = Box(np.array([50.0, 50.0, 50.0]))
+    position = np.round(rng.random((300, 3)) * [2.0, 2.0, 9.0], 1) + rng.random((300, 3)) * [1e-3, 1e-3, 0]
+    state, forces = make(path, box, position, rng.integers(0, 2, 300).astype(np.int32), 3.0, 0.5)
+    pairs = listed(forces)
+    assert len(pairs) == len(set(pairs)) and close_pairs(state, 3.5) <= set(pairs)
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_safe_while_nobody_moved_half_a_skin(path):
+    """Particles moved by just under skin / 2 in any direction: all pairs within the cutoff are still listed, and `displacement` tells the move."""
+    rng = np.random.default_rng(8)
+    box = Box(np.array([12.0, 10.0, 11.0]))
+    state, forces = make(path, box, random_positions(rng, box, 120, 0.5), rng.integers(0, 2, 120).astype(np.int32), 4.0, 1.0)
+    pairs, start = set(listed(forces)), state.position[:state.n_all].copy()
+    owner = state.id[:state.n_all]
+    for _ in range(20):
+        step = rng.normal(size=(120, 3))
+        step *= 0.4999 / np.sqrt((step**2).sum(axis=1))[:, None]
+        state.position[:state.n_all] = start + step[owner]
+        assert close_pairs(state, 4.0) <= pairs
+        assert forces.displacement(state) == pytest.approx(0.4999)
+    state.position[7] = np.nan
+    assert np.isnan(forces.displacement(state))
+
+
+def test_vector_list_is_the_plain_list():
+    rng = np.random.default_rng(4)
+    box = Box(np.array([20.0, 18.0, 19.0]))
+    position, species = random_positions(rng, box, 400, 0.7), rng.integers(0, 2, 400).astype(np.int32)
+    lists = []
+    for path in PATHS:
+        _, forces = make(path, box, position, species, 5.0, 0.6)
+        t = np.concatenate([forces._neighbour[a:b][forces._neighbour[a:b] != forces._slots] for a, b in zip(forces._pointer[:2 * forces._clusters], forces._pointer[1:])])
+        lists.append(t)
+    assert all(np.array_equal(lists[0], other) for other in lists[1:])
+
+
+def test_far_from_the_origin():
+    """float32 distances are taken from the middle of the rows: a box of 3000 angstrom loses no pair to rounding."""
+    rng = np.random.default_rng(6)
+    box = Box(np.array([3000.0, 6.0, 6.0]))
+    position = rng.random((400, 3)) * [3000.0, 6.0, 6.0]
+    base = position[:200]
+    r = rng.normal(size=(200, 3))
+    position[200:] = base + r * (2.5 - 1e-7) / np.sqrt((r**2).sum(axis=1))[:, None]       # partners just inside the list radius
+    state, forces = make(PATHS[-1], box, position, np.zeros(400, np.int32), 2.0, 0.5)
+    assert close_pairs(state, 2.5) <= set(listed(forces))
+
+
+def test_column_width_of_flat_and_single_systems():
+    assert column_width(np.zeros(3), 1, 3.0) == 1.0
+    assert column_width(np.array([10.0, 10.0, 0.0]), 100, 12.0) == pytest.approx(2.0)
+    assert column_width(np.array([1e5, 0, 0]), 4, 3.0) == 3.0
