@@ -125,7 +125,8 @@ def _from_file(path, table):
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")                 # what matters of them is checked below
-            atoms = ase.io.read(path, format=table.format, **options)
+            # ASE finds MPI in the process and would broadcast to ranks that do not listen: only rank 0 reads
+            atoms = ase.io.read(path, format=table.format, parallel=False, **options)
     except Exception as problem:                            # ASE's readers raise anything, IndexError and AssertionError included
         raise InputError(f"structure.file = {str(path)!r}: ASE cannot read it ({type(problem).__name__}: {problem}); name its kind with "
                          "structure.format, for example \"cif\", \"vasp\", \"extxyz\", \"lammps-data\"") from None
