@@ -45,10 +45,12 @@ def short_range(structure, table, truncation, path):
 @pytest.mark.parametrize("make, table, energy", [(rock_salt, "nacl_tosi_fumi", 256 * 0.867562018), (tetragonal_llzo, "llzo_buckingham", 682.242799),
                                                  (tetragonal_llzo, "oxides_du_teter", 55.204991)])
 def test_short_range_energies(path, make, table, energy):
-    """To the last digit that LAMMPS printed; NaCl carries the rounding of the table's constants (1e-8 of A)."""
+    """NaCl to the rounding of the table's constants (1e-8 of A) and of the printed energy. The LLZO cell was handed over with 6 decimals of an angstrom:
+    four standard deviations of the energy under such rounding, from the forces (about 2e-7 of the energy)."""
     result, forces, _ = short_range(make(), table, "plain", path)
-    assert result.energy_short == pytest.approx(energy, abs=2e-6 if table != "nacl_tosi_fumi" else 256 * 5e-8)
-    assert np.abs(forces.sum(axis=0)).max() < 1e-10 * np.abs(forces).sum()
+    rounding = 4 * np.sqrt((forces**2).sum()) * 1e-6 / np.sqrt(12)
+    assert result.energy_short == pytest.approx(energy, abs=256 * 5e-9 if table == "nacl_tosi_fumi" else rounding)
+    assert rounding < 3e-4 and np.abs(forces.sum(axis=0)).max() < 1e-10 * max(np.abs(forces).sum(), 1e-2)
 
 
 @pytest.mark.parametrize("path", available_paths())
