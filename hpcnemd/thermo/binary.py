@@ -199,8 +199,29 @@ def _points(frozen):
             y = np.concatenate([y, centre + half * np.linspace(-6, 6, 61)])
         y = np.unique(y)
         rows.append(np.column_stack([phase_split(y)[0], f.g(y), np.full(len(y), k), y]))
-    rows = np.concatenate(rows)
+    rows = np.concatenate(rows + _close_passes(frozen))
     return rows[np.lexsort((rows[:, 1], rows[:, 0]))]
+
+
+def _close_passes(frozen):
+    """Extra points where one solution phase comes nearest to another between grid points: a congruent point would be stepped over."""
+    rows = []
+    solutions = [(k, f) for k, f in enumerate(frozen) if not f.fixed]
+    for n, (k, f) in enumerate(solutions):
+        for j, other in solutions[n + 1:]:
+            for first, second in ((f, other), (other, f)):
+                gap = second.on_grid() - first.on_grid()
+                near = (gap[1:-1] <= gap[:-2]) & (gap[1:-1] < gap[2:]) & (gap[1:-1] > 0) & (gap[1:-1] < 1e-3 * f.rt)
+                for i in np.flatnonzero(near) + 1:
+                    y = float(_Y[i])
+                    for _ in range(20):
+                        (a1, b1), (a2, b2) = first.mu(y), second.mu(y)
+                        bend = second.stiffness(y) - first.stiffness(y)
+                        if bend <= 0:
+                            break
+                        y -= max(-0.1, min(0.1, ((b2 - a2) - (b1 - a1)) / bend))
+                    rows.append(np.array([[phase_split(y)[0], g.g(y), m, y] for m, g in ((k, f), (j, other))]))
+    return rows
 
 
 def _hull(points):

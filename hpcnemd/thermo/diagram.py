@@ -3,7 +3,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .binary import TieLine, tie_lines
+from .binary import CompoundPhase, TieLine, tie_lines
 from .units import GAS_CONSTANT
 
 
@@ -79,10 +79,12 @@ def _classify(phases, t1, lines1, t2, lines2, gas_constant):
     changed = below + above
     if len(changed) == 1 and len(set(changed[0].phases)) == 1:
         return Invariant("critical", 0.5 * (t1 + t2), changed[0].phases, (0.5 * sum(changed[0].x),) * 2, changed[0].residual)
-    if len(nodes) == 2 and {n[0] for n in nodes} and abs(nodes[0][1] - nodes[1][1]) < 1e-2:
-        x = 0.5 * (nodes[0][1] + nodes[1][1])
-        kind = "pure transition" if x < 1e-5 or x > 1 - 1e-5 else "congruent"
-        return Invariant(kind, 0.5 * (t1 + t2), tuple(n[0] for n in nodes), (round(x) if kind == "pure transition" else x,) * 2, max(line.residual for line in changed))
+    ends = [x for line in changed for x in line.x]
+    if ends and max(ends) - min(ends) < 1e-2 and len({n[0] for n in nodes}) == 2:
+        x = sum(ends) / len(ends)
+        if x < 1e-5 or x > 1 - 1e-5:
+            return Invariant("pure transition", 0.5 * (t1 + t2), changed[0].phases, (float(round(x)),) * 2, max(line.residual for line in changed))
+        return _polish_congruent(phases, changed[0].phases, x, 0.5 * (t1 + t2), gas_constant)
     names = tuple(dict.fromkeys(n for line in changed for n in line.phases))
     return Invariant("other", 0.5 * (t1 + t2), names, tuple(n[1] for n in nodes), max((line.residual for line in changed), default=0.0))
 
@@ -140,6 +142,26 @@ def _polish_three(phases, nodes, t, kind, gas_constant):
     for k, y in zip(free, z):
         x[k] = float(1 / (1 + np.exp(-y)))
     return Invariant(kind, float(z[-1]), tuple(n[0] for n in nodes), tuple(x), size)
+
+
+def _polish_congruent(phases, names, x, t, gas_constant):
+    """Newton for two solution phases of equal composition and equal mu: unknowns y and T."""
+    first, second = (next(p for p in phases if p.name == n) for n in names)
+    z = np.array([np.log(x / (1 - x)), t])
+
+    def miss(z):
+        (a1, b1), (a2, b2) = (p.at(float(z[1]), gas_constant).mu(z[0]) for p in (first, second))
+        return np.array([a1 - a2, b1 - b2])
+    if isinstance(first, CompoundPhase) or isinstance(second, CompoundPhase):
+        return Invariant("congruent", t, tuple(names), (x, x), 0.0)
+    for _ in range(30):
+        r = miss(z)
+        if np.abs(r).max() < 1e-11:
+            break
+        steps = (1e-5, 1e-3)
+        z = z - np.linalg.lstsq(np.column_stack([(miss(z + h * e) - miss(z - h * e)) / (2 * h) for h, e in zip(steps, np.eye(2))]), r, rcond=None)[0]
+    found = float(1 / (1 + np.exp(-z[0])))
+    return Invariant("congruent", float(z[1]), tuple(names), (found, found), float(np.abs(miss(z)).max()))
 
 
 def property_map(phases, temperatures, compositions, gas_constant=GAS_CONSTANT):

@@ -141,26 +141,17 @@ class Fluid:
                 "slope": float((gas["s"] - liquid["s"]) / (1 / rho[0] - 1 / rho[1])), "residual": float(residual)}
 
     def _saturation_start(self, t, rho_g, rho_l):
-        """Densities near coexistence: bisect the pressure between the spinodals on the sign of mu_gas - mu_liquid."""
-        from scipy.optimize import brentq
-        p_high = float(self.pressure(t, rho_g))
-        p_low = max(float(self.pressure(t, rho_l)), 1e-12 * p_high)
+        """Densities near coexistence: where mu(p) of the gas branch crosses that of the liquid branch, both tabulated up to their spinodals."""
         dense = min(3.5 * self.density_scale, 0.999 * self.density_max)
-
-        def densities(p):
-            gas = brentq(lambda r: self.pressure(t, r) - p, 1e-14 * self.density_scale, rho_g, xtol=1e-18, rtol=1e-6)
-            liquid = brentq(lambda r: self.pressure(t, r) - p, rho_l, dense, xtol=1e-18, rtol=1e-6)
-            return gas, liquid
-        for _ in range(50):
-            p = np.sqrt(p_low * p_high)
-            gas, liquid = densities(p)
-            if self.chemical_potential(t, gas) > self.chemical_potential(t, liquid):
-                p_high = p
-            else:
-                p_low = p
-            if p_high / p_low < 1.01:            # Newton does the rest
-                break
-        return gas, liquid
+        gas, liquid = np.geomspace(1e-10 * self.density_scale, rho_g, 600), np.linspace(rho_l, dense, 600)
+        (pg, mg), (pl, ml) = ((-f.y, f.v - f.y / rho) for rho, f in ((rho, self.helmholtz(t, 1 / rho)) for rho in (gas, liquid)))
+        rising = np.concatenate([[True], np.diff(pl) > 0])
+        last = len(pl) if rising.all() else int(np.argmin(rising))
+        pl, ml, liquid = pl[:last], ml[:last], liquid[:last]
+        p = np.geomspace(max(pl[0], pg[0]), min(pg[-1], pl[-1]), 800)
+        gap = np.interp(p, pg, mg) - np.interp(p, pl, ml)
+        k = int(np.argmax(gap > 0))             # the gas has the lower mu at low pressure
+        return np.interp(p[k], pg, gas), np.interp(p[k], pl, liquid)
 
     def volume(self, t, p, phase=None):
         """v at (T, p). `phase` "gas" or "liquid" chooses where there are two; None takes the one of lower Gibbs energy."""
