@@ -104,6 +104,8 @@ class CollectiveWriter(OffsetWriter):
     def write(self, name, start, block):
         _check(self.places, name, block)                    # HDF5 would convert, and leave collective mode without a word
         dataset, empty = self.datasets[name], 0 in block.shape
+        if 0 in dataset.shape:                              # it has no place in the file; all ranks know that
+            return
         file = dataset.id.get_space()
         memory = h5py.h5s.create_simple((1,) * max(1, block.ndim) if empty else block.shape or (1,))
         if empty:                                           # `dataset[a:b] = block` would skip the call, and the others wait for ever
