@@ -1,0 +1,141 @@
+"""Sweeps over ranks: the same file for any number of ranks, failed points with their reason, continuing what exists, refusing what changed."""
+import numpy as np
+import pytest
+from invented_systems import BINARY, GAS
+
+from hpcnemd.core.errors import InputError
+from hpcnemd.ensembles.thermo_sweep import run_sweep
+from hpcnemd.parallel.serial import SerialComm
+from hpcnemd.storage.compare import compare
+from hpcnemd.storage.ensemble import read
+from hpcnemd.thermo import binary, from_tdb, tdb
+from hpcnemd.thermo.errors import ImpossibleComposition, MissingVacancy, TemperatureOutOfRange, ThermoInputError
+
+CALPHAD = """kind = "calphad"
+block = 3
+[system]
+file = "data.tdb"
+components = ["AA", "BB", "VA"]
+engine = "own"
+[grid]
+temperature = ["520 K", "640 K", "700 K"]
+pressure = "1 atm"
+X = { BB = { from = 0.1, to = 0.9, points = 5 } }
+"""
+GIBBS = """kind = "gibbs"
+block = 2
+data = "gas.toml"
+candidates = ["all"]
+[grid]
+mode = "zip"
+temperature = ["923 K", "1500 K", "5500 K"]
+pressure = "1 atm"
+elements = { C = "1 mol", H = "4 mol", O = ["1 mol", "2 mol", "1 mol"] }
+"""
+
+
+def place(folder, text=CALPHAD):
+    (folder / "data.tdb").write_bytes(BINARY.read_bytes())
+    (folder / "gas.toml").write_bytes(GAS.read_bytes())
+    (folder / "sweep.toml").write_text(text)
+    return str(folder / "sweep.toml"), str(folder / "out.h5")
+
+
+@pytest.fixture
+def shared(mpi_tmp_path):
+    return mpi_tmp_path
+
+
+def test_values_are_those_of_the_single_points(tmp_path):
+    deck, out = place(tmp_path)
+    assert run_sweep(SerialComm(), deck, out) == (15, 0, {})
+    held = read(out)
+    phases = from_tdb.binary_phases(tdb.read(BINARY), ("AA", "BB"), ("LIQUID", "FCC_A1", "HCP_A3"))
+    names = held.attributes["phases"].split(",")
+    points = held.arrays["conditions"].reshape(-1, 3)[:15]
+    assert held.attributes["data_sha256"] == tdb.read(BINARY).sha256 and held.attributes["gas_constant"] == 8.314462618
+    for k, (t, p, x) in enumerate(points):
+        found = binary.equilibrium(phases, t, x)
+        assert p == 101325.0 and held.arrays["G"].ravel()[k] == found["g"]
+        stored = held.arrays["phase"].reshape(-1, 4)[k]
+        assert [names[i] for i in stored if i >= 0] == [n for n, _, _ in found["phases"]]
+        assert held.arrays["fraction"].reshape(-1, 4)[k, :len(found["phases"])].tolist() == [f for _, f, _ in found["phases"]]
+
+
+def test_failed_points_are_kept_with_their_reason(tmp_path):
+    deck, out = place(tmp_path, GIBBS)
+    ok, failed, reasons = run_sweep(SerialComm(), deck, out)
+    assert (ok, failed) == (2, 1) and "TemperatureOutOfRange" in reasons[2] and "5500" in reasons[2]
+    held = read(out)
+    assert held.arrays["point_status"].ravel().tolist() == [1, 1, 2, 0] and held.status == ["complete", "failed"]
+    assert held.arrays["element_balance"].ravel()[:2].max() < 1e-12 and np.isnan(held.arrays["G"].ravel()[2])
+
+
+def test_a_sweep_goes_on_where_it_stopped(tmp_path, monkeypatch):
+    """Killed after two blocks by an exception that is no failure of a point; the rest is done later, and the file is the uninterrupted one."""
+    from hpcnemd.thermo import sweep_grid
+    whole, part = tmp_path / "whole", tmp_path / "part"
+    whole.mkdir(), part.mkdir()
+    deck, complete = place(whole)
+    run_sweep(SerialComm(), deck, complete)
+    deck, out = place(part)
+    answer, asked = sweep_grid.Sweep.answer, []
+
+    def stops(self, k):
+        if k >= 6:
+            raise KeyboardInterrupt
+        return answer(self, k)
+
+    def counts(self, k):
+        asked.append(k)
+        return answer(self, k)
+    monkeypatch.setattr(sweep_grid.Sweep, "answer", stops)
+    with pytest.raises(KeyboardInterrupt):
+        run_sweep(SerialComm(), deck, out)
+    monkeypatch.setattr(sweep_grid.Sweep, "answer", counts)
+    assert run_sweep(SerialComm(), deck, out)[:2] == (15, 0) and asked == list(range(6, 15))
+    assert not compare(complete, out)
+
+
+def test_topic_20_a_changed_file_is_refused_on_restart(tmp_path):
+    deck, out = place(tmp_path)
+    run_sweep(SerialComm(), deck, out)
+    data = tmp_path / "data.tdb"
+    data.write_text(data.read_text().replace("+18500-9*T", "+18500-8*T"))
+    with pytest.raises(InputError, match="data_sha256"):
+        run_sweep(SerialComm(), deck, out)
+    place(tmp_path, CALPHAD.replace("0.9", "0.8"))
+    with pytest.raises(InputError, match="deck_sha256"):
+        run_sweep(SerialComm(), deck, out)
+    (tmp_path / "not_hdf5.h5").write_text("text")
+    with pytest.raises(InputError, match="not a sweep file"):
+        run_sweep(SerialComm(), deck, str(tmp_path / "not_hdf5.h5"))
+
+
+@pytest.mark.parametrize("old, new, kind", [('"AA", "BB", "VA"', '"AA", "BB"', MissingVacancy), ('"520 K"', '"25 K"', TemperatureOutOfRange), ("to = 0.9", "to = 1.9", ImpossibleComposition),
+                                            ('pressure = "1 atm"', "pressure = 1", ThermoInputError), ("block = 3", "blok = 3", ThermoInputError)])
+def test_bad_decks_are_refused_before_any_file(tmp_path, old, new, kind):
+    deck, out = place(tmp_path, CALPHAD.replace(old, new))
+    with pytest.raises(kind):
+        run_sweep(SerialComm(), deck, out)
+    assert not (tmp_path / "out.h5").exists()
+
+
+@pytest.mark.mpi
+@pytest.mark.parametrize("text, size", [(CALPHAD, 15), (GIBBS, 3)], ids=("calphad", "gibbs"))
+def test_topic_23_the_same_file_for_any_number_of_ranks(shared, text, size):
+    """Every dataset outside /provenance, bit for bit: all ranks together, and rank 0 alone."""
+    from mpi4py import MPI
+    comm = MPI.COMM_WORLD
+    if comm.rank == 0:
+        place(shared, text)
+    comm.Barrier()
+    deck, out = str(shared / "sweep.toml"), str(shared / "out.h5")
+    ok, failed, _ = run_sweep(comm, deck, out)
+    assert ok + failed == size
+    differences = None
+    if comm.rank == 0:
+        alone = str(shared / "alone.h5")
+        run_sweep(SerialComm(), deck, alone)
+        differences = compare(out, alone)
+    assert comm.bcast(differences) == []
