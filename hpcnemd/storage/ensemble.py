@@ -186,6 +186,12 @@ def read_status(path):
         return [STATUS[code] for code in f[ROOT]["status"][:]], [text.decode(errors="replace") for text in f[ROOT]["cause"][:]]
 
 
+def read_attributes(path):
+    """dict of an ensemble file's attributes."""
+    with blueprint.open_to_read(path) as f:
+        return dict(f[ROOT].attrs.items())
+
+
 def read_rows(path, first, last):
     """{name: rows [first, last) of the replicas} of an ensemble file."""
     with raw_bytes.open_to_read(path) as f:

@@ -1,0 +1,170 @@
+"""Figures of a result as PNG and PDF, with error bars and captions that stand alone."""
+from pathlib import Path
+
+import numpy as np
+
+from ..ionic_conductivity.figures import BLACK, BLUE, GREEN, ORANGE, RED, STYLE, Picture
+
+COLOURS = (BLUE, RED, GREEN, ORANGE)
+WORDS = {"dragged_trap": "dragged harmonic trap", "stiffened_trap": "stiffened harmonic trap", "breathing_trap": "harmonic trap driven in cycles",
+         "pulled_chain": "pulled chain", "colour_field": "colour-driven discs"}
+
+
+def draw(result, folder, formats=("png", "pdf")):
+    """Draws what the result has curves for into `folder`; list of Pictures in the order of the report."""
+    import matplotlib
+    from matplotlib.figure import Figure
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    pictures = []
+    with matplotlib.rc_context({k: v for k, v in matplotlib.rcParamsDefault.items() if not k.startswith("backend")}):
+        matplotlib.rcParams.update(STYLE)
+        for name, title, plot in PLOTS:
+            figure = Figure(figsize=(6.4, 4.2), layout="constrained")
+            caption = plot(result, figure)
+            if caption:
+                pictures.append(_save(figure, folder, name, title, f"{caption} {conditions(result)}", formats))
+    return pictures
+
+
+def _save(figure, folder, name, title, caption, formats):
+    quiet = {"png": {"Software": None}, "pdf": {"CreationDate": None, "Creator": None, "Producer": None}}
+    paths = {kind: folder / f"{name}.{kind}" for kind in quiet}
+    for kind in formats:
+        figure.savefig(paths[kind], metadata=quiet[kind])
+    return Picture(name, title, caption, paths["png"], paths["pdf"])
+
+
+def conditions(result):
+    """The parameters that every caption ends with."""
+    settings = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in result.settings.items())
+    return f"{WORDS[result.kind].capitalize()}: {settings}; reduced units, k_B = 1. {result.replicas['complete']} trajectories."
+
+
+def distributions(result, figure):
+    """P_F(w) and P_R(-w), which cross at dF."""
+    found = result.curves.get("crooks")
+    if found is None:
+        return None
+    axis = figure.add_subplot()
+    axis.stairs(found["forward"], found["edges"], color=BLUE, label="forward, P_F(w)")
+    axis.stairs(found["reverse"], found["edges"], color=RED, label="reverse, P_R(−w)")
+    if "undone" in result.curves:
+        axis.stairs(result.curves["undone"]["undone"], result.curves["undone"]["edges"], color=ORANGE, ls=":", lw=2.2, label="velocities reversed, −w")
+    axis.axvline(found["free_energy"], color=BLACK, ls="--", lw=1.2, label=f"ΔF by BAR, {found['free_energy']:.4g}")
+    axis.set_xlabel("work w (k_B T)")
+    axis.set_ylabel("probability density (1/k_B T)")
+    axis.set_ylim(0, None)
+    axis.legend()
+    text = "Work distributions of the forward and the time-reversed protocol over the range in which both have samples; by Crooks' theorem they cross at the free energy difference."
+    if "undone" in result.curves:
+        text += " Dotted: the same end states with reversed velocities give back every trajectory's work, so that their distribution is the forward one."
+    return text
+
+
+def crooks(result, figure):
+    """ln of the ratio against the work."""
+    found = result.curves.get("crooks")
+    if found is None or not len(found["centres"]):
+        return None
+    axis = figure.add_subplot()
+    x = found["centres"]
+    axis.errorbar(x, found["ratio"], found["error"], color=BLUE, fmt="o", ms=4, capsize=2, label="histograms, ± one standard error")
+    zero = found["free_energy"] if found["target"] is None else found["target"]
+    axis.plot(x, x - zero, color=BLACK, lw=1.2, label="Crooks, slope 1" + ("" if found["target"] is None else ", exact ΔF"))
+    axis.plot(x, found["slope"] * (x - found["free_energy"]), color=RED, ls="--", lw=1.2, label=f"logistic regression, slope {found['slope']:.4g}")
+    axis.set_xlabel("work w (k_B T)")
+    axis.set_ylabel("ln [P_F(w) / P_R(−w)]")
+    axis.legend()
+    return "Crooks' theorem: the logarithm of the ratio of the two work distributions against the work, bins with at least five counts on both sides."
+
+
+def convergence(result, figure):
+    """Estimates of dF against the number of trajectories."""
+    found = result.curves.get("convergence")
+    if found is None or len(found["sizes"]) < 3:
+        return None
+    axis = figure.add_subplot()
+    for k, name in enumerate(("BAR", "Jarzynski forward", "Jarzynski reverse")):
+        value, error = found[name]
+        axis.errorbar(found["sizes"] * 1.06**(k - 1), value, error, color=COLOURS[k], marker="o", ms=4, capsize=2, lw=1.0, label=name)
+    if found["target"] is not None:
+        axis.axhline(found["target"], color=BLACK, ls="--", lw=1.2, label=f"exact, {found['target']:.5g}")
+    axis.set_xscale("log")
+    axis.set_xlabel("trajectories in each direction")
+    axis.set_ylabel("free energy difference ΔF (k_B T)")
+    axis.legend()
+    return ("Convergence of the free energy with the number of trajectories (the first ones of the same run, so that points are not independent; error bars one standard error, "
+            "which exponential averages underestimate while they are biased).")
+
+
+def work_paths(result, figure):
+    """Mean work and half its variance in time."""
+    found = result.curves.get("work_paths")
+    if found is None or len(found["times"]) < 3:
+        return None
+    axis = figure.add_subplot()
+    axis.plot(found["times"], found["some"].T, color="#bbbbbb", lw=0.5, zorder=1)
+    axis.errorbar(found["times"], found["mean"], found["mean_error"], color=BLUE, marker="o", ms=4, capsize=2, label="mean work ⟨w⟩", zorder=3)
+    axis.errorbar(found["times"], found["half_variance"], found["half_variance_error"], color=RED, marker="s", ms=4, capsize=2, label="half its variance", zorder=3)
+    axis.set_xlabel("time (reduced units)")
+    axis.set_ylabel("work (k_B T), variance (k_B² T²)")
+    axis.legend()
+    return ("Work of the forward protocol in time: mean and half the variance with one standard error (many are smaller than the symbols); grey: the first trajectories. "
+            "For Gaussian work with ΔF = 0 the two agree.")
+
+
+def symmetry(result, figure):
+    """ln P(s)/P(-s) against s."""
+    found = result.curves.get("symmetry")
+    if not found or not any(len(x) for x, _, _ in found.values()):
+        return None
+    axis = figure.add_subplot()
+    top = 0.0
+    for k, (name, (x, y, error)) in enumerate(found.items()):
+        if len(x):
+            axis.errorbar(x, y, error, color=COLOURS[k], fmt="os^"[k % 3], ms=4, capsize=2, label=name)
+            top = max(top, float(x.max()))
+    axis.plot([0, top], [0, top], color=BLACK, lw=1.2, label="slope 1")
+    axis.set_xlabel("s (k_B)")
+    axis.set_ylabel("ln [P(s) / P(−s)]")
+    axis.legend()
+    return ("Fluctuation theorem: the logarithm of the ratio of the probabilities of +s and −s against s, bins with at least five counts of each sign, one standard error"
+            + ("; work and heat leave out the boundary term ln p(start)/p(end), with which the slope is 1 at every time." if len(found) > 1 else "."))
+
+
+def slopes(result, figure):
+    """The slope against the length of the trajectory."""
+    found = result.curves.get("slopes")
+    if found is None or len(found["times"]) < 2:
+        return None
+    axis = figure.add_subplot()
+    first, second = found.get("labels", ("total entropy production", "work over T"))
+    for k, (name, key) in enumerate(((first, "entropy"), (second, "work"))):
+        use = np.isfinite(found[key]) & np.isfinite(found[f"{key}_error"])
+        axis.errorbar(found["times"][use], found[key][use], found[f"{key}_error"][use], color=COLOURS[k], marker="os"[k], ms=4, capsize=2, label=name)
+    axis.axhline(1.0, color=BLACK, ls="--", lw=1.2)
+    axis.set_xlabel("length of the trajectory t (reduced units)")
+    axis.set_ylabel("slope of ln [P(s) / P(−s)] in s")
+    axis.legend()
+    return "Slope of the fluctuation relation against the length of the trajectory; where the boundary term is left out it goes to 1 (dashed) only as 1/t. Error bars one standard error."
+
+
+def response(result, figure):
+    """Direct and transient-correlation average of the current."""
+    found = result.curves.get("response")
+    if found is None:
+        return None
+    axis = figure.add_subplot()
+    for k, (name, key) in enumerate((("direct average", "direct"), ("transient time correlation function", "ttcf"))):
+        axis.fill_between(found["times"], found[key] - found[f"{key}_error"], found[key] + found[f"{key}_error"], color=COLOURS[k], alpha=0.25, lw=0)
+        axis.plot(found["times"], found[key], color=COLOURS[k], marker="os"[k], ms=4, label=name)
+    axis.set_xlabel("time after the field was switched on (reduced units)")
+    axis.set_ylabel("colour current Σ c p_x (reduced units)")
+    axis.legend()
+    return (f"Response to a colour field of {found['field']:g}: the average over transients, and the integral of the correlation with the dissipation at the start; bands are one standard error.")
+
+
+PLOTS = (("work_distributions", "Work distributions", distributions), ("crooks", "Crooks' theorem", crooks), ("convergence", "Convergence of the free energy", convergence),
+         ("work_paths", "Work in time", work_paths), ("symmetry", "Fluctuation theorem", symmetry), ("slopes", "Slope of the fluctuation theorem", slopes),
+         ("response", "Response to the field", response))
