@@ -17,8 +17,8 @@ _VALID = blueprint.Fixed(VALID, (), "<i8", description="frames that count; datas
 class FrameFile:
     """All methods are collective over `writer.comm`. `series`: list of `blueprint.Series` of one file; `valid`: frames that count.
 
-    The length of every dataset is the number of valid frames, except in a burst's last microseconds, when `VALID` is the smaller one
-    and counts.
+    The length of every dataset is the number of valid frames, except for moments inside a burst (while the library looks up the places of
+    new frames, and while the lengths are raised one after the other), when `VALID` is the smaller number and counts.
     """
 
     def __init__(self, path, writer, places, valid):
