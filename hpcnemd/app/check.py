@@ -15,18 +15,21 @@ def check_deck(path, ranks=1):
     prepared, problems = prepare_and_check(loaded, ranks)
     if problems:
         raise InputError(problems)
-    system = prepared.system
-    for title, lines in (("deck, with all defaults", resolved_text(loaded.deck).rstrip().split("\n")),
-                         ("structure", structure_lines(system)),
-                         ("force field", forcefield_lines(system)),
-                         ("forces", force_lines(system)),
-                         (f"on {ranks} rank{'s' * (ranks > 1)}", layout_lines(loaded.deck, system, ranks)),
-                         ("run", run_lines(loaded, prepared, ranks))):
+    for title, lines in (("deck, with all defaults", resolved_text(loaded.deck).rstrip().split("\n")), *sections(loaded, prepared, ranks)):
         print(f"== {title}")
         for line in lines:
             print(f"   {line}" if line else "")
     print(f"the input is right; run it with: mpirun -n {ranks} hpcnemd run {path}")
     return 0
+
+
+def sections(loaded, prepared, ranks):
+    """[(title, lines)] of what the run will be: by the experiment itself where it has a `describe`, otherwise those of a crystal."""
+    if hasattr(loaded.experiment, "describe"):
+        return loaded.experiment.describe(loaded, prepared, ranks)
+    system = prepared.system
+    return [("structure", structure_lines(system)), ("force field", forcefield_lines(system)), ("forces", force_lines(system)),
+            (f"on {ranks} rank{'s' * (ranks > 1)}", layout_lines(loaded.deck, system, ranks)), ("run", run_lines(loaded, prepared, ranks))]
 
 
 def prepare_and_check(loaded, ranks):
@@ -41,7 +44,7 @@ def prepare_and_check(loaded, ranks):
         return prepared, problems + [f"--ranks {ranks}: at least 1 is needed"]
     per_replica = deck.parallel.ranks_per_replica or choose_ranks_per_replica(ranks, deck.run.replicas)
     problems += check_layout(ranks, deck.run.replicas, per_replica, deck.parallel.grid)
-    need = disk_need(deck, prepared) if prepared is not None else {"checkpoints": 1 << 16}
+    need = getattr(loaded.experiment, "disk_need", disk_need)(deck, prepared) if prepared is not None else {"checkpoints": 1 << 16}
     problems += folder_problems(loaded.folder, need["checkpoints"] // (2 * deck.run.replicas), sum(need.values()))
     return prepared, problems
 

@@ -65,7 +65,7 @@ class Progress:
         ns_per_day, left = self.speed(step, now)
         text = f"step {step} of {self.total}"
         if ns_per_day is not None:
-            text += f"  {ns_per_day:.3g} ns/day  {clock_text(left)} left"
+            text += (f"  {ns_per_day:.3g} ns/day" if self.timestep else "") + f"  {clock_text(left)} left"
         if note:
             text += f"  {note}"
         if self.bar is not None:

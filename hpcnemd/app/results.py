@@ -47,6 +47,7 @@ def status_lines(folder):
     events = sorted((event for path in sorted(folder.glob("journal*.jsonl")) for event in journal.read(path)), key=lambda event: event.get("time", ""))
     states = _replica_states(events) | _written_states(folder)
     yield from (f"replica {replica}: {states[replica]}" for replica in sorted(states))
+    yield from _counted(folder) if not states else ()
     for slots in sorted({path.parent for pattern in ("**/a.h5", "**/b.h5") for path in folder.glob(pattern)}):
         newest = checkpoint.latest(slots)
         if newest is not None:
@@ -76,9 +77,22 @@ def _written_states(folder):
         whole = ensemble.read(folder / ENSEMBLE)
     except (OSError, KeyError) as problem:
         raise InputError(f"{folder / ENSEMBLE}: cannot be read ({problem})") from None
+    if "blocks_done" not in whole.arrays:                   # many small replicas: they are counted
+        return {}
     done, total = whole.arrays["blocks_done"], whole.arrays["impulse"].shape[1]
     return {replica: f"{status}, {max(0, int(done[replica]))} of {total} blocks" + (f" ({cause})" if cause else "")
             for replica, (status, cause) in enumerate(zip(whole.status, whole.causes)) if status in ("complete", "failed")}
+
+
+def _counted(folder):
+    """Lines on an ensemble of many replicas: how many there are of each status, and why some broke."""
+    from collections import Counter
+
+    from ..storage import ensemble
+    if (folder / ENSEMBLE).exists():
+        status, causes = ensemble.read_status(folder / ENSEMBLE)
+        yield f"{len(status)} replicas: " + ", ".join(f"{n} {word}" for word, n in sorted(Counter(status).items()))
+        yield from (f"{n} broke: {cause}" for cause, n in Counter(cause for cause in causes if cause).most_common(5))
 
 
 def _short(value):

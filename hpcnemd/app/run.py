@@ -24,7 +24,7 @@ def run_deck(comm, path, report=True):
     done = comm.bcast(is_complete(loaded.folder, text) if comm.rank == 0 else None)
     if not done:
         run, parallel = loaded.deck.run, loaded.deck.parallel
-        layout = Layout(comm, run.replicas, parallel.ranks_per_replica, parallel.grid, prepared.system.box)
+        layout = Layout(comm, run.replicas, parallel.ranks_per_replica, parallel.grid, prepared.system and prepared.system.box)
         loaded.experiment.run(prepared, layout, loaded.folder, text, progress=Progress)
     elif comm.rank == 0:
         print(f"{loaded.folder} holds the complete run of this deck; remove the folder to run it anew, or write a longer measure")

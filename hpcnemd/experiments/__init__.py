@@ -6,6 +6,7 @@ from ..core.errors import InputError
 
 REGISTRY = {
     "ionic_conductivity": "hpcnemd.experiments.ionic_conductivity",
+    "work_theorems": "hpcnemd.experiments.work_theorems",
 }
 
 
@@ -13,9 +14,10 @@ def experiment(name):
     """The module of an experiment; raises InputError for an unknown name. What the application asks of it:
 
     `Deck`: the pydantic model of its deck, with the tables `run`, `parallel` and `output` of `tables`;
-    `prepare(deck, base)`: everything that can be known and wrong before any work (`.system` is a System), no MPI;
+    `prepare(deck, base)`: everything that can be known and wrong before any work (`.system` is a System, or None), no MPI;
     `run(prepared, layout, folder, text)`: Collective. Runs, or does the rest; `text` is the deck as the user wrote it, kept as folder/deck.toml;
-    `analyse(folder) -> result`, `draw(result, folder) -> path of the page`, `summary(result) -> lines`: no MPI, on any machine.
+    `analyse(folder) -> result`, `draw(result, folder) -> path of the page`, `summary(result) -> lines`: no MPI, on any machine;
+    and, where it has no crystal, `describe(loaded, prepared, ranks) -> [(title, lines)]` and `disk_need(deck, prepared) -> {kind of file: bytes}` for `check`.
     """
     if name not in REGISTRY:
         close = difflib.get_close_matches(str(name), REGISTRY, n=1)
