@@ -7,7 +7,7 @@ import numpy as np
 from ..core.box import Box
 from ..core.errors import InputError
 from ..core.state import Species
-from ..forces.coulomb import CoulombSettings, choose_coulomb
+from ..forces.coulomb import CoulombSettings, choose_coulomb, coulomb_force_scale
 from ..forces.forcefield import ForceField, load_forcefield
 from .structures import Structure, kinds_of, load_structure, structure_problems
 
@@ -54,7 +54,8 @@ def prepare_system(structure, forcefield, coulomb="spme", accuracy=1e-5, cutoff=
     settings = None
     if forcefield.coulomb and coulomb != "none" and np.any(kinds.charge != 0):
         extra = {"damping": damping} if damping is not None else {}
-        settings = choose_coulomb(coulomb, accuracy, cutoff, structure.box, kinds, counts, truncation, **extra)
+        scale = coulomb_force_scale(structure.box, kinds, species, structure.positions) if coulomb in ("spme", "ewald") else None
+        settings = choose_coulomb(coulomb, accuracy, cutoff, structure.box, kinds, counts, truncation, force_scale=scale, **extra)
     return System(structure.box, kinds, species, structure.positions, counts, forcefield, float(cutoff), float(skin), truncation, settings)
 
 
