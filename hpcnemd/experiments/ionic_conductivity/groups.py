@@ -57,7 +57,7 @@ def run(prepared, layout, folder, text="", progress=None):
     rows, statuses, stopped, problem = {}, {}, False, None
     try:
         for turn, index in enumerate(layout.replicas):
-            if stopped or vote_any(layout.domain_comm, stop()):
+            if stopped or turn and vote_any(layout.domain_comm, stop()):       # the first replica makes a step at least, and a checkpoint
                 stopped = True
                 break
             try:
