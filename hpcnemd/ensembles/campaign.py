@@ -63,21 +63,20 @@ def run_campaign(layout, file, branch_list, batch, work, statistics=None, stop=N
     world = layout.world
     done = world.bcast(np.array([one in ("complete", "failed") for one in read_status(file.path)[0]]) if world.rank == 0 else None)
     todo = batches(branch_list, batch, done)
-    total, leaves, told, finished = int((~done).sum()), {}, time.monotonic(), 0
-    rounds = -(-len(todo) // layout.n_groups)
+    # each group gets neighbouring batches, whose rows go into the file in one piece
+    shares = [todo[k * len(todo) // layout.n_groups:(k + 1) * len(todo) // layout.n_groups] for k in range(layout.n_groups)]
+    total, leaves, told, finished, pending = int((~done).sum()), {}, time.monotonic(), 0, []
+    rounds = max(len(share) for share in shares)
     for turn in range(rounds):
         if stop is not None and vote_any(world, stop()):
-            if file is not None:
-                file.flush()
+            _flush(file, pending)
             raise StoppedEarly(f"stopped early, {finished} of {total} replicas done in this launch; start the same command again to go on")
-        mine = turn * layout.n_groups + layout.group
-        if mine < len(todo):
-            _one(layout.domain_comm, file, *todo[mine], batch, work, statistics, leaves)
-        finished += sum(len(ids) for _, ids in todo[turn * layout.n_groups:(turn + 1) * layout.n_groups])
+        if turn < len(shares[layout.group]):
+            _one(layout.domain_comm, pending, *shares[layout.group][turn], batch, work, statistics, leaves)
+        finished += sum(len(share[turn][1]) for share in shares if turn < len(share))
         late = world.bcast(time.monotonic() - told >= flush_seconds)
         if late or turn == rounds - 1:
-            if file is not None:
-                file.flush()
+            _flush(file, pending)
             told = time.monotonic()
         if progress is not None and world.rank == 0:
             progress(finished, total)
@@ -87,8 +86,8 @@ def run_campaign(layout, file, branch_list, batch, work, statistics=None, stop=N
     return status.count("failed"), _merged(layout, path, branch_list, batch, statistics or {}, leaves, np.array([one == "complete" for one in status]))
 
 
-def _one(comm, file, branch, ids, batch, work, statistics, leaves):
-    """Collective over the group. One batch: computed, voted on, handed to the file by the group's first rank."""
+def _one(comm, pending, branch, ids, batch, work, statistics, leaves):
+    """Collective over the group. One batch: computed, voted on, kept on the group's first rank until the next flush."""
     rows, problem = None, None
     try:
         rows = work(comm, branch, ids)
@@ -103,14 +102,33 @@ def _one(comm, file, branch, ids, batch, work, statistics, leaves):
     if comm.rank:
         return
     good = np.array([k not in causes for k in range(len(ids))])
+    status, texts = ["complete" if one else "failed" for one in good], [causes.get(k, "") for k in range(len(ids))]
     for part in np.split(np.arange(len(ids)), np.flatnonzero(np.diff(ids) != 1) + 1):
-        first = int(branch.first + ids[part[0]])
-        for name, values in rows.items():
-            file.write_range(first, name, values[part[0]:part[-1] + 1])
-        some = any(k in causes for k in part)
-        file.set_status_range(first, ["complete" if good[k] else "failed" for k in part], [causes.get(k, "") for k in part] if some else None)
+        span = slice(part[0], part[-1] + 1)
+        pending.append((int(branch.first + ids[part[0]]), {name: values[span] for name, values in rows.items()}, status[span], texts[span]))
     if len(ids) == min(batch, branch.count - int(ids[0]) // batch * batch) and ids[0] % batch == 0 and rows:
         leaves[branch.number, int(ids[0]) // batch] = {name: leaf(rows, good) for name, leaf in (statistics or {}).items()}
+
+
+def _flush(file, pending):
+    """Collective over the leaders; nothing on other ranks. Neighbouring batches of equal datasets are written as one range."""
+    if file is None:
+        pending.clear()
+        return
+    pending.sort(key=lambda one: one[0])
+    at = 0
+    while at < len(pending):
+        end = at + 1
+        while end < len(pending) and pending[end][0] == pending[end - 1][0] + len(pending[end - 1][2]) and pending[end][1].keys() == pending[at][1].keys():
+            end += 1
+        run = pending[at:end]
+        for name in run[0][1]:
+            file.write_range(run[0][0], name, np.concatenate([rows[name] for _, rows, _, _ in run]))
+        causes = [text for one in run for text in one[3]]
+        file.set_status_range(run[0][0], [word for one in run for word in one[2]], causes if any(causes) else None)
+        at = end
+    pending.clear()
+    file.flush()
 
 
 def broken_rows(rows, count):

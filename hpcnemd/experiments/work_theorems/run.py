@@ -35,6 +35,7 @@ def run(prepared, layout, folder, text="", progress=None, work=None):
     every = deck.output.checkpoint.seconds
     flag = StopFlag().install()
     journal.note("started", replicas=prepared.n_rows, ranks=world.size, batch=deck.run.batch)
+    loop = time.monotonic()
     try:
         failed, merged = run_campaign(
             layout, file, branch_list, deck.run.batch, work or model.rows, statistics_of(prepared),
@@ -49,8 +50,8 @@ def run(prepared, layout, folder, text="", progress=None, work=None):
     if file is not None:
         provenance.stamp_end(file)
         file.close()
-    seconds = time.monotonic() - begun
-    journal.note("finished", replicas=prepared.n_rows, failed=failed, seconds=round(seconds, 3))
+    now = time.monotonic()
+    journal.note("finished", replicas=prepared.n_rows, failed=failed, seconds=round(now - begun, 3), seconds_of_ensemble=round(now - loop, 3))
     journal.close()
     if failed == prepared.n_rows:
         raise PhysicsError(f"all {failed} replicas broke; the causes are in {folder / ENSEMBLE}, dataset ensemble/cause")
