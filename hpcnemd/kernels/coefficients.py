@@ -40,7 +40,7 @@ def fit(function, low, high, degree):
     return coefficients, float(np.abs(np.polynomial.polynomial.polyval(t, coefficients) - on_interval(t)).max())
 
 
-def ewald_polynomials(beta, cutoff, tolerance=2e-11):
+def ewald_polynomials(beta, cutoff, tolerance=1e-12):
     """(force coefficients, energy coefficients) as tuples for r in [0, cutoff], scaled by beta^3 and beta, in t = 2 r^2/cutoff^2 - 1.
     The lowest degree of DEGREES whose errors are below `tolerance` (the functions are of order 1), or the highest."""
     top = (beta * cutoff)**2

@@ -10,7 +10,6 @@ import numpy as np
 from numba import njit
 
 WIDTH = 4
-TAIL = 64           # entries behind the last that pair kernels may read ahead (any slot number will do)
 
 
 @njit(cache=True, error_model="numpy")
@@ -151,7 +150,7 @@ def append_groups(c, kinds, found, number, multiple, dummy, pointer, neighbour, 
     need = used
     for t in range(kinds):
         need += (number[t] + multiple - 1) // multiple * multiple
-    if need > neighbour.size - TAIL:
+    if need > neighbour.size:
         return -1
     for t in range(kinds):
         for k in range(number[t]):
