@@ -143,6 +143,8 @@ class System:
                         [self.data(checked)], self.gas_constant,
                         {"chemical potentials (J/mol)": found["residual"], "mass balance": max(abs(total[e] - want[e]) for e in total)},
                         checked.notes + [f"engine: {self.engine_version()}"])
+        if found["driving"]:
+            record.residuals["certificate: greatest depth below the plane (J/mol)"] = max(0.0, *found["driving"].values())
         if strict:
             record.require_no_exclusion()
         return record

@@ -232,16 +232,24 @@ def coexistence_slope(path, strict=False):
 
 
 def transport(path, strict=False):
-    """temperature, conductivity, density, charge, and where they are known tracer_diffusion, thermodynamic_factor and host."""
-    deck, _ = open_deck(path)
-    t, sigma = deck.number("temperature", "K", REQUIRED), deck.numbers("conductivity", "S/m", REQUIRED, '"0.1 S/m" or ["0.1 S/m", error]')
-    density, charge = deck.number("density", "1/m^3", REQUIRED), deck.number("charge", "1", REQUIRED, "1")
-    error = deck.number("conductivity_error", "S/m", 0.0)
-    tracer, tracer_error = deck.number("tracer_diffusion", "m^2/s"), deck.number("tracer_error", "m^2/s", 0.0)
+    """A deck with either run (the folder of a conductivity run) or temperature, conductivity, density, charge and, where known, tracer_diffusion; and
+    thermodynamic_factor and host. Or the folder of a run, or its numbers.json, instead of a deck."""
+    if not str(path).endswith(".toml"):
+        return Outcome([transport_link.record(**transport_link.from_run(path))])
+    deck, folder = open_deck(path)
+    run = deck.take("run", str)
+    needed = None if run else REQUIRED
+    given = {"temperature": deck.number("temperature", "K", needed), "sigma": deck.number("conductivity", "S/m", needed), "sigma_error": deck.number("conductivity_error", "S/m", 0.0),
+             "density": deck.number("density", "1/m^3", needed), "charge": deck.number("charge", "1", needed, "1"), "tracer": deck.number("tracer_diffusion", "m^2/s"),
+             "tracer_error": deck.number("tracer_error", "m^2/s", 0.0)}
     factor, host = deck.number("thermodynamic_factor", "1"), deck.take("host", str, "fixed stoichiometry", choices=("intercalation", "lattice model", "fixed stoichiometry"))
+    if run and any(v for v in given.values()):
+        deck.problems.append("run is given: leave out " + ", ".join(k for k, v in given.items() if v) + ", which come from it")
     deck.end()
     finish(deck)
-    return Outcome([transport_link.record(t, float(sigma[0]), error, density, charge, tracer, tracer_error, factor, host)])
+    if run:
+        given = transport_link.from_run(folder / run)
+    return Outcome([transport_link.record(**given, factor=factor, host=host)])
 
 
 JOBS = {"eq": equilibrium, "binary": binary, "gibbs": gibbs, "react": react, "cp": heat_capacity, "eos": equation_of_state, "clapeyron": coexistence_slope, "link": transport}

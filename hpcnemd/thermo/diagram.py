@@ -84,7 +84,7 @@ def _classify(phases, t1, lines1, t2, lines2, gas_constant):
         x = sum(ends) / len(ends)
         if x < 1e-5 or x > 1 - 1e-5:
             return Invariant("pure transition", 0.5 * (t1 + t2), changed[0].phases, (float(round(x)),) * 2, max(line.residual for line in changed))
-        return _polish_congruent(phases, changed[0].phases, x, 0.5 * (t1 + t2), gas_constant)
+        return _polish_congruent(phases, changed, x, 0.5 * (t1 + t2), gas_constant)
     names = tuple(dict.fromkeys(n for line in changed for n in line.phases))
     return Invariant("other", 0.5 * (t1 + t2), names, tuple(n[1] for n in nodes), max((line.residual for line in changed), default=0.0))
 
@@ -144,8 +144,9 @@ def _polish_three(phases, nodes, t, kind, gas_constant):
     return Invariant(kind, float(z[-1]), tuple(n[0] for n in nodes), tuple(x), size)
 
 
-def _polish_congruent(phases, names, x, t, gas_constant):
+def _polish_congruent(phases, lines, x, t, gas_constant):
     """Newton for two solution phases of equal composition and equal mu: unknowns y and T."""
+    names = lines[0].phases
     first, second = (next(p for p in phases if p.name == n) for n in names)
     z = np.array([np.log(x / (1 - x)), t])
 
@@ -153,7 +154,7 @@ def _polish_congruent(phases, names, x, t, gas_constant):
         (a1, b1), (a2, b2) = (p.at(float(z[1]), gas_constant).mu(z[0]) for p in (first, second))
         return np.array([a1 - a2, b1 - b2])
     if isinstance(first, CompoundPhase) or isinstance(second, CompoundPhase):
-        return Invariant("congruent", t, tuple(names), (x, x), 0.0)
+        return Invariant("congruent", t, names, (x, x), max(line.residual for line in lines))
     for _ in range(30):
         r = miss(z)
         if np.abs(r).max() < 1e-11:
@@ -161,7 +162,7 @@ def _polish_congruent(phases, names, x, t, gas_constant):
         steps = (1e-5, 1e-3)
         z = z - np.linalg.lstsq(np.column_stack([(miss(z + h * e) - miss(z - h * e)) / (2 * h) for h, e in zip(steps, np.eye(2))]), r, rcond=None)[0]
     found = float(1 / (1 + np.exp(-z[0])))
-    return Invariant("congruent", float(z[1]), tuple(names), (found, found), float(np.abs(miss(z)).max()))
+    return Invariant("congruent", float(z[1]), names, (found, found), float(np.abs(miss(z)).max()))
 
 
 def property_map(phases, temperatures, compositions, gas_constant=GAS_CONSTANT):

@@ -68,7 +68,8 @@ class Record:
 
     def lines(self):
         """The short table on the screen."""
-        out = [f"minimised: {self.potential}({', '.join(self.natural_variables)})    status: {self.status}{' (' + self.reason + ')' if self.reason else ''}"]
+        what = f"minimised: {self.potential}({', '.join(self.natural_variables)})" if self.natural_variables else "nothing is minimised"
+        out = [f"{what}    status: {self.status}{' (' + self.reason + ')' if self.reason else ''}"]
         out += [f"  given  {name} = {_show(value)} {unit}" for name, (value, unit) in self.conditions.items()]
         out += [f"  {name} = {_show(value)} {unit}" for name, (value, unit) in self.values.items()]
         for c in self.candidates:
@@ -77,7 +78,8 @@ class Record:
         out += [f"  residual {name}: {value:.3g}" for name, value in self.residuals.items()]
         for d in self.data:
             p = "" if d.reference_pressure is None else f", reference pressure {d.reference_pressure:g} Pa"
-            out.append(f"  data {d.name}: sha256 {d.sha256[:16] or 'none'}, {d.temperature_range[0]:g}-{d.temperature_range[1]:g} K, reference state {d.reference_state}{p}")
+            out.append(f"  data {d.name}: sha256 {d.sha256[:16] or 'none'}, {d.temperature_range[0]:g}-{d.temperature_range[1]:g} K, reference state {d.reference_state}{p}; "
+                       f"elements {', '.join(d.elements)}; phases or substances {', '.join(d.phases)}")
         out.append(f"  gas constant {self.gas_constant!r} J/mol/K")
         return out + [f"  note: {note}" for note in self.notes]
 

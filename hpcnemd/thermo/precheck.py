@@ -46,12 +46,12 @@ def check_file(db, components=None):
             continue
         found = _parameter_problems(db, p)
         problems += found
-        key = (p.kind.replace("L", "G") if p.kind in ("G", "L") else p.kind, p.phase, tuple(tuple(sorted(s)) for s in p.constituents), p.order)
+        key = ("G" if p.kind == "L" else p.kind, p.phase, p.of, tuple(tuple(sorted(s)) for s in p.constituents), p.order)
         if key in seen:
             problems.append((DatabaseSyntax, f"{db.path}, line {p.line}: {p} was already given on line {seen[key]}; remove one", p.line))
         seen[key] = p.line
         used |= _reached(db, p.value)
-    for name in used:
+    for name in sorted(used):
         if name not in db.functions:
             users = [p for p in db.parameters if name in p.value.names()] + [f for f in db.functions.values() if name in f.names()]
             where = users[0]
@@ -75,6 +75,8 @@ def _parameter_problems(db, p):
     if p.phase not in db.phases:
         return [(UnknownConstituent, f"{db.path}, line {p.line}: the parameter {p} names the phase {p.phase}, which does not exist{_near(p.phase, db.phases)}; it would be dropped", p.line)]
     sublattices = db.phases[p.phase].constituents
+    if "Y" in db.phases[p.phase].options and len(p.constituents) == 1:
+        return []                               # an ionic liquid writes its neutral species alone
     if len(p.constituents) != len(sublattices):
         return [(UnknownConstituent, f"{db.path}, line {p.line}: {p} has {len(p.constituents)} sublattices and the phase {len(sublattices)}; it would be dropped", p.line)]
     out = []

@@ -48,9 +48,10 @@ class Parameter:
     order: int
     value: Pieces
     line: int
+    of: str = ""                # the diffusing species of a mobility
 
     def __str__(self):
-        return f"{self.kind}({self.phase},{':'.join(','.join(s) for s in self.constituents)};{self.order})"
+        return f"{self.kind}({self.phase}{'&' + self.of if self.of else ''},{':'.join(','.join(s) for s in self.constituents)};{self.order})"
 
 
 @dataclass
@@ -59,6 +60,7 @@ class PhaseEntry:
     line: int
     sites: tuple
     types: str
+    options: str = ""
     constituents: tuple = ()
 
 
@@ -144,6 +146,8 @@ def _commands(text):
     for number, line in enumerate(lines, start=1):
         while True:
             before, mark, line = line.partition("!")
+            if start is None and before.lstrip().startswith("$"):
+                break                           # a comment behind the end of a command
             if before.strip() and start is None:
                 start = number
             buffer.append(before)
@@ -160,7 +164,7 @@ def _commands(text):
 
 def _abbreviates(word, command):
     """PARA, TYPE_DEF, T_D: each part between underscores may be cut short."""
-    parts, whole = word.split("_"), command.split("_")
+    parts, whole = word.replace("-", "_").split("_"), command.split("_")
     return len(word) >= 3 and len(parts) <= len(whole) and all(w.startswith(p) for p, w in zip(parts, whole))
 
 
@@ -227,7 +231,7 @@ def _phase(db, text, line):
     sites = tuple(float(w) for w in words[3:3 + count])
     if len(sites) != count:
         raise DatabaseSyntax(f"{db.path}, line {line}: PHASE {name} announces {count} sublattices and gives {len(sites)} site numbers", line)
-    db.phases[name] = PhaseEntry(name, line, sites, words[1])
+    db.phases[name] = PhaseEntry(name, line, sites, words[1], words[0].partition(":")[2].upper())
 
 
 def _constituent(db, text, line):
@@ -252,12 +256,12 @@ def _function(db, text, line):
 
 
 def _parameter(db, text, line):
-    match = re.match(r"([A-Za-z]\w*)\s*\(\s*([^,&\s]+)\s*(?:&\s*[\w/-]+)?\s*,\s*([^;)]*?)\s*(?:;\s*(\d+))?\s*\)\s*(.*)$", text)
+    match = re.match(r"([A-Za-z]\w*)\s*\(\s*([^,&\s]+)\s*(?:&\s*([\w/-]+))?\s*,\s*([^;)]*?)\s*(?:;\s*(\d+))?\s*\)\s*(.*)$", text)
     if not match:
         raise DatabaseSyntax(f"{db.path}, line {line}: PARAMETER {text[:60]!r}: write G(PHASE,A,B:VA;0) 298.15 expression; 6000 N", line)
-    kind, phase, array, order, rest = match.groups()
+    kind, phase, of, array, order, rest = match.groups()
     constituents = tuple(tuple(c.rstrip("%").upper() for c in re.split(r"[,\s]+", part.strip()) if c) for part in array.split(":"))
-    entry = Parameter(kind.upper(), phase.split(":")[0].upper(), constituents, int(order or 0), None, line)
+    entry = Parameter(kind.upper(), phase.split(":")[0].upper(), constituents, int(order or 0), None, line, (of or "").upper())
     entry.value = _pieces(db, str(entry), rest, line)
     db.parameters.append(entry)
 

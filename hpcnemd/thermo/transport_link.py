@@ -129,3 +129,31 @@ def record(temperature, sigma, sigma_error, density, charge, tracer=None, tracer
         notes.append("no D_chem: it is not defined by the content of the mobile ion alone at fixed stoichiometry")
     return Record("none", (), {"T": (temperature, "K"), "conductivity": ([sigma, sigma_error], "S/m, standard error"), "density": (density, "1/m^3"), "charge": (charge, "e")},
                   values, notes=notes)
+
+
+def from_run(path):
+    """{"temperature", "sigma", "sigma_error", "density", "charge", "tracer", "tracer_error"} (SI) from a conductivity run: its folder, or its numbers.json.
+
+    The tracer is None where it was not measured. Raises ThermoInputError where the run has no conductivity, or several mobile species.
+    """
+    import json
+    from pathlib import Path
+    folder = Path(path)
+    file = next((f for f in (folder, folder / "report" / "numbers.json", folder / "numbers.json") if f.is_file()), None)
+    if file is None:
+        raise ThermoInputError(f"{path}: no report/numbers.json there; write it with: hpcnemd report {path}")
+    try:
+        numbers = json.loads(file.read_text())
+        settings, found = numbers["settings"], numbers["conductivity"]
+        kinds = [(n, c, z) for n, c, z in zip(settings["species"], settings["counts"], settings["formal_charges_e"]) if n in settings["mobile"]]
+        volume = settings["volume_angstrom3"] * 1e-30
+    except (ValueError, KeyError, TypeError) as problem:
+        raise ThermoInputError(f"{file}: not the report of a conductivity run ({problem!r})") from None
+    if found is None:
+        raise ThermoInputError(f"{file}: the run gave no conductivity: {'; '.join(numbers.get('refusals', [])) or 'no reason is stored'}")
+    if len(kinds) != 1:
+        raise ThermoInputError(f"{file}: {len(kinds)} mobile species ({', '.join(k[0] for k in kinds)}); D_sigma and the Haven ratio of one charge carrier need exactly one")
+    (name, count, charge), = kinds
+    tracer = numbers.get("diffusion", {}).get(name)
+    return {"temperature": settings["temperature_K"], "sigma": found["value"], "sigma_error": found["error"] or 0.0, "density": count / volume, "charge": charge,
+            "tracer": tracer and tracer["cm2_per_s"] * 1e-4, "tracer_error": ((tracer or {}).get("error_cm2_per_s") or 0.0) * 1e-4}

@@ -60,6 +60,36 @@ def test_topic_24_conductivity_to_diffusion_and_back():
         transport_link.chemical_diffusion(2.0, d, "fixed stoichiometry")
 
 
+def test_topic_24_from_the_report_of_a_conductivity_run(tmp_path):
+    """numbers.json as the ionic_conductivity experiment writes it; D* and D_sigma give its own Haven ratio back."""
+    import json
+
+    from hpcnemd.analysis.blocks import student
+    from hpcnemd.thermo import deck_jobs
+    n, volume, t, d_star, d_sigma = 448, 8 * 13.17 ** 3, 700.0, 3.1e-10, 2.2e-10
+    sigma = transport_link.conductivity_from_diffusion(d_sigma, n / (volume * 1e-30), 1, t)
+    tracer = student(d_star * 1e5, d_star * 1e4, 20, "angstrom^2/fs").as_dict() | {"cm2_per_s": d_star * 1e4, "error_cm2_per_s": d_star * 1e3}
+    numbers = {"settings": {"species": ["Li", "O"], "counts": [n, 768], "formal_charges_e": [1.0, -2.0], "mobile": ["Li"], "temperature_K": t, "volume_angstrom3": volume},
+               "conductivity": student(sigma, 0.05 * sigma, 20, "S/m").as_dict(), "diffusion": {"Li": tracer}}
+    (tmp_path / "report").mkdir()
+    file = tmp_path / "report" / "numbers.json"
+    file.write_text(json.dumps(numbers))
+    record = deck_jobs.transport(tmp_path).records[0]
+    assert record.values["D_sigma"][0] == pytest.approx([d_sigma, 0.05 * d_sigma], rel=1e-12)
+    assert record.values["Haven ratio"][0] == pytest.approx([d_star / d_sigma, d_star / d_sigma * np.hypot(0.1, 0.05)], rel=1e-12)
+    deck = tmp_path / "link.toml"
+    deck.write_text(f'run = "{tmp_path}"\nthermodynamic_factor = 1.5\nhost = "lattice model"\n')
+    assert deck_jobs.transport(deck).records[0].values["D_chem"][0][0] == pytest.approx(1.5 * d_sigma, rel=1e-12)
+    deck.write_text(f'run = "{tmp_path}"\nthermodynamic_factor = 1.5\n')
+    with pytest.raises(ThermoInputError, match="fixed stoichiometry"):
+        deck_jobs.transport(deck)
+    for change, words in (({"conductivity": None, "refusals": ["too short"]}, "too short"), ({"settings": numbers["settings"] | {"mobile": ["Li", "O"]}}, "2 mobile species"),
+                          ({"settings": {}}, "not the report")):
+        file.write_text(json.dumps(numbers | change))
+        with pytest.raises(ThermoInputError, match=words):
+            deck_jobs.transport(tmp_path)
+
+
 def test_topic_24_thermodynamic_factor():
     """Gamma = (x/RT) dmu_B/dx by differences of mu, 1 in an ideal solution, 0 at the spinodal."""
     phase = from_tdb.binary_phases(tdb.read(BINARY), ("AA", "BB"), ["FCC_A1"])[0]
