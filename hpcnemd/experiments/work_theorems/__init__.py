@@ -9,8 +9,8 @@ __all__ = ["Deck", "prepare", "run", "analyse", "draw", "summary", "describe", "
 
 
 def run(prepared, layout, folder, text="", progress=None):
-    """Collective. See `run.run`."""
-    from .run import run as work
+    """Collective. See `launched.run`."""
+    from .launched import run as work
     return work(prepared, layout, folder, text, progress)
 
 

@@ -12,7 +12,7 @@ from ...storage import ensemble
 from .deck import Deck
 from .prepared import prepare
 from .result import Number, Result
-from .run import ENSEMBLE
+from .launched import ENSEMBLE
 
 FEWEST = 8              # complete trajectories of a branch
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ...storage import provenance
 from ..ionic_conductivity.report import CSS, number
-from .run import ENSEMBLE
+from .launched import ENSEMBLE
 
 TITLES = {"dragged_trap": "A particle in a dragged trap", "stiffened_trap": "A particle in a trap that stiffens", "breathing_trap": "A particle in a trap driven in cycles",
           "pulled_chain": "A pulled chain", "colour_field": "Discs driven by a colour field"}
