@@ -1,4 +1,4 @@
-"""`hpcnemd run --no-report DECK`, in which one rank kills itself inside its n-th call that changes a file; started by mpirun in test_kills.py.
+"""`hpcnemd run --no-report DECK`, in which one rank kills itself inside its n-th call that changes a file; started by mpirun in test_interrupted_runs.py.
 
     python dying_run.py RANK NUMBER DECK        NUMBER 0: no rank dies. Each rank adds the number of its calls to DECK.calls.RANK
 """

@@ -16,8 +16,8 @@ from hpcnemd.storage.trajectory import Trajectory
 
 MPIRUN = shutil.which("mpirun", path=Path(sys.executable).parent) or shutil.which("mpirun.openmpi") or shutil.which("mpirun")
 DYING = Path(__file__).with_name("dying_run.py")
-STEPS, FIRST, EVERY, INTERVAL = 220, 40, 5, 20      # of the deck: steps in all, first measured step, steps between frames, between checkpoints
-# Equilibration, settling under the drive and a measurement in 9 blocks, with a checkpoint after each block; LLZO, 192 ions.
+STEPS, FIRST, EVERY, INTERVAL = 240, 40, 5, 20      # of the deck: steps in all, first measured step, steps between frames, between checkpoints
+# Equilibration, settling under the drive and a measurement in 10 blocks, with a checkpoint after each block; LLZO, 192 ions.
 DECK = """experiment = "ionic_conductivity"
 [structure]
 build = "llzo_cubic_box"
@@ -30,9 +30,9 @@ temperature = "1000 K"
 timestep = "2 fs"
 equilibrate = "0.04 ps"
 settle = "0.04 ps"
-measure = "0.36 ps"
+measure = "0.4 ps"
 block = "0.04 ps"
-sample = "4 fs"
+sample = "2 fs"
 [drive]
 kind = "constant_current"
 drift_velocity = "2 angstrom/ps"

@@ -1,0 +1,61 @@
+"""The same four replicas on other layouts of ranks, replicas x domains."""
+import numpy as np
+import pytest
+
+from hpcnemd.storage import ensemble
+from hpcnemd.storage.compare import compare
+from whole_runs import run_deck, write_deck
+
+LAYOUTS = {"1 rank": (1, 1), "2x1": (2, 1), "1x2": (2, 2), "2x2": (4, 2), "4x1": (4, 1)}      # replicas x domains: (ranks, ranks per replica)
+STEPS_100 = [('equilibrate = "0.04 ps"\nsettle = "0.04 ps"\nmeasure = "0.4 ps"', 'measure = "0.2 ps"\nreplicas = 4'), ("checkpoint = 20", "checkpoint = 1000")]
+
+
+@pytest.fixture(scope="module")
+def layouts(tmp_path_factory):
+    """name -> (folder, ensemble) of four replicas over 100 steps from the start, each sampled."""
+    home, done = tmp_path_factory.mktemp("layouts"), {}
+    for name, (ranks, per_replica) in LAYOUTS.items():
+        deck = write_deck(home / f"{name.replace(' ', '_')}.toml", *STEPS_100, ("[output]", f"[parallel]\nranks_per_replica = {per_replica}\n[output]"))
+        run_deck(deck, ranks)
+        done[name] = deck.with_suffix(""), ensemble.read(deck.with_suffix("") / "ensemble.h5")
+    return done
+
+
+def test_layouts_give_the_same_energies(layouts):
+    reference = layouts["1 rank"][1].arrays
+    total = reference["potential_series"] + reference["kinetic_series"]
+    assert total.shape == (4, 101) and np.isfinite(total).all() and len(np.unique(total[:, 50])) == 4
+    assert np.ptp(total, axis=1).min() > 1.0                    # eV: the comparison is not one of constants
+    for name, (_, found) in layouts.items():
+        other = found.arrays["potential_series"] + found.arrays["kinetic_series"]
+        assert np.abs(other / total - 1).max() < 1e-10, name
+        assert found.status == ["complete"] * 4
+
+
+def scale(arrays, name):
+    """What round-off in a dataset is relative to: differences of energies to the energy, displacements to the box, the rest to its largest value."""
+    if name in ("ledger_error", "ledger_series", "energy_change", "heat", "work"):
+        return np.abs(arrays["kinetic_series"]).max()
+    if name in ("species_displacement", "displacement_current", "final_position", "msd"):
+        return 13.17
+    return np.abs(arrays[name]).max()
+
+
+def test_layouts_give_the_same_rows(layouts):
+    """Round-off grows in a fluid of ions: 1e-16 has become some 1e-12 after 100 steps, in forces and in all that follows from them."""
+    reference = layouts["1 rank"][1].arrays
+    for name, (_, found) in layouts.items():
+        assert sorted(found.arrays) == sorted(reference)
+        for key, value in reference.items():
+            if key == "mesh_force":                             # a sum that would vanish without round-off and interpolation
+                continue
+            assert found.arrays[key].dtype == value.dtype and found.arrays[key].shape == value.shape
+            assert np.array_equal(np.isnan(found.arrays[key]), np.isnan(value)), (name, key)
+            assert np.nanmax(np.abs(found.arrays[key] - value), initial=0) <= 1e-9 * scale(reference, key), (name, key)
+
+
+def test_equal_numbers_of_domains_give_equal_bits(layouts):
+    """So it makes no difference which replicas ran side by side: ensemble, trajectories and checkpoints are the same."""
+    for one, others in (("1 rank", ("2x1", "4x1")), ("1x2", ("2x2",))):
+        for other in others:
+            assert compare(layouts[one][0], layouts[other][0]) == []
