@@ -62,7 +62,7 @@ def close_half(sim):
                              colour.axis, colour.mass, colour.charge, colour.counts, colour.group, sim.group_mass, sim.group_charge, shared.kinetic,
                              shared.stream, shared.numbers, sim.scale, sim.kick)
     if not finite:
-        sim.report_not_finite()
+        sim.report_not_finite(sim.step + 1)
     if bath.code or drive.code:
         close_step(state.n_owned, state.species, state.velocity, sim.scale, shared.stream, sim.kick, colour.axis)
     if bath.kind == "langevin":

@@ -6,6 +6,7 @@ from ..core.units import BOLTZMANN
 from ..kernels import step_numbers
 from ..kernels.integrate import SUMS, half_kick
 from ..parallel.domain import halo, migrate, refresh
+from ..parallel.migration import name_ids
 from ..parallel.reduce import ordered_sum
 from .drive import Drive
 from .thermostat import NoThermostat
@@ -68,11 +69,16 @@ class Simulation:
         step_numbers.take_stock(ordered_sum(self.comm, self.sums), self.drive.driven, colour.axis, colour.mass, colour.charge, colour.counts,
                                 colour.group, self.group_mass, shared.kinetic, shared.stream, shared.numbers)
         if not np.all(np.isfinite(shared.kinetic)):
-            self.report_not_finite()
+            self.report_not_finite(self.step)
 
-    def report_not_finite(self):
-        """Raises PhysicsError."""
-        raise PhysicsError(f"step {self.step}: velocities or forces are not finite; take a smaller timestep, or look at the structure with `hpcnemd check`")
+    def report_not_finite(self, step):
+        """Collective. Raises PhysicsError, naming `step` and the ids."""
+        n, state = self.state.n_owned, self.state
+        bad = ~np.isfinite(state.velocity[:n]).all(axis=1) | ~np.isfinite(state.force[:n]).all(axis=1)
+        ids = np.concatenate(self.comm.allgather(state.id[:n][bad]))
+        named = f" (particles {name_ids(ids)})" if len(ids) else ""             # none where only their sum is too large a number
+        raise PhysicsError(f"step {step}: velocities or forces are not finite{named}; take a smaller timestep, or look at the structure with "
+                           "`hpcnemd check`")
 
     # ---- lists and forces -------------------------------------------------------------------------------------------
     def rebuild(self):
