@@ -3,6 +3,7 @@
 x is the mole fraction of the second component, g the Gibbs energy per mole of atoms (J/mol). Inside, compositions are held as y = ln(x/(1-x)), so
 that both dilute ends keep their digits. The lower convex hull of all phases on a grid gives the topology, Newton's method the numbers, and the
 smallest distance of every phase to the common tangent is the certificate (a missed phase is added and the hull taken again)."""
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -91,25 +92,31 @@ class _Solution:
         self.roots = [y for pair in pairs if pair[1] - pair[0] > _NARROW for y in pair]     # log-odds of the spinodal, ascending
         self.narrow = [pair for pair in pairs if pair[1] - pair[0] <= _NARROW]
 
-    def split(self, y):
-        """x and 1 - x, both to full relative precision"""
-        return 1 / (1 + np.exp(-y)), 1 / (1 + np.exp(y))
-
     def g(self, y):
-        x, w = self.split(y)
+        """J/mol of atoms"""
+        if isinstance(y, float):
+            a, b = self.mu(y)
+            x, w = phase_split(y)
+            return w * a + x * b
+        x, w = phase_split(y)
         return w * self.a + x * self.b + self.rt * (-x * np.log1p(np.exp(-y)) - w * np.log1p(np.exp(y))) + x * w * _horner(self.poly, w - x)
 
     def mu(self, y):
         """(mu_A, mu_B) J/mol"""
-        x, w = self.split(y)
+        x, w = phase_split(y)
+        if isinstance(y, float):                # one number: the math module is ten times faster than numpy here
+            soft = math.log1p(math.exp(-abs(y)))
+            minus_ln_w, minus_ln_x = soft + max(y, 0.0), soft + max(-y, 0.0)
+        else:
+            minus_ln_w, minus_ln_x = np.log1p(np.exp(y)), np.log1p(np.exp(-y))
         d = w - x
         p, q = _horner(self.poly, d), _horner(self.slope, d)
         # G^ex = x w P(d): mu_A^ex = x^2 (P + 2 w P'), mu_B^ex = w^2 (P - 2 x P')
-        return (self.a - self.rt * np.log1p(np.exp(y)) + x * x * (p + 2 * w * q), self.b - self.rt * np.log1p(np.exp(-y)) + w * w * (p - 2 * x * q))
+        return self.a - self.rt * minus_ln_w + x * x * (p + 2 * w * q), self.b - self.rt * minus_ln_x + w * w * (p - 2 * x * q)
 
     def stiffness(self, y):
         """x (1-x) d2g/dx2, J/mol: positive where stable, R T in an ideal solution"""
-        x, w = self.split(y)
+        x, w = phase_split(y)
         d = w - x
         return self.rt + x * w * (-2 * _horner(self.poly, d) - 4 * d * _horner(self.slope, d) + 4 * x * w * _horner(self.curve, d))
 
@@ -124,8 +131,7 @@ class _Solution:
 
         From every local maximum on the grid by Newton on mu_B - mu_A = const.
         """
-        x, w = _XW
-        depth = w * mu[0] + x * mu[1] - self.on_grid()
+        depth = _XW[1] * mu[0] + _XW[0] * mu[1] - self.on_grid()
         inner = np.flatnonzero((depth[1:-1] >= depth[:-2]) & (depth[1:-1] >= depth[2:])) + 1
         best, place = -np.inf, 0.5
         for k in set(inner) | {int(np.argmax(depth))}:
@@ -139,7 +145,7 @@ class _Solution:
                 y = min(max(y - max(-0.5, min(0.5, step)), _Y[0] - 700), _Y[-1] + 700)
                 if abs(step) < 1e-14 * max(1, abs(y)):
                     break
-            x, w = self.split(y)
+            x, w = phase_split(y)
             found = w * mu[0] + x * mu[1] - float(self.g(y))
             if found > best:
                 best, place = found, float(x)
@@ -163,7 +169,11 @@ def spinodal(phase, t, gas_constant=GAS_CONSTANT):
 
 
 def phase_split(y):
-    """(x, 1-x) from log-odds"""
+    """(x, 1-x) from log-odds, both to full relative precision"""
+    if isinstance(y, float):
+        y = float(y)                            # a numpy scalar would make everything after it slow
+        e = math.exp(-abs(y))
+        return (1 / (1 + e), e / (1 + e)) if y > 0 else (e / (1 + e), 1 / (1 + e))
     return 1 / (1 + np.exp(-y)), 1 / (1 + np.exp(y))
 
 
@@ -172,7 +182,7 @@ def _spinodal(f):
     if not any(f.poly):
         return []
     s = f.stiffness(_Y)
-    if s.min() > 0.5 * f.rt:            # nowhere near a spinodal
+    if s.min() > 0.1 * f.rt:            # nowhere near a spinodal: between grid points s cannot fall that far
         return []
     grid = list(_Y)
     # a shallow minimum between grid points: the window just below a critical temperature
@@ -193,12 +203,14 @@ def _points(frozen):
         if f.fixed:
             rows.append(np.array([[f.x, f.value, k, np.nan]]))
             continue
-        y = _Y
         for a, b in zip(f.roots[::2], f.roots[1::2]):
-            centre, half = 0.5 * (a + b), 0.5 * (b - a)
-            y = np.concatenate([y, centre + half * np.linspace(-6, 6, 61)])
-        y = np.unique(y)
-        rows.append(np.column_stack([phase_split(y)[0], f.g(y), np.full(len(y), k), y]))
+            y = 0.5 * (a + b) + 0.5 * (b - a) * np.linspace(-6, 6, 61)
+            rows.append(np.column_stack([phase_split(y)[0], f.g(y), np.full(len(y), k), y]))
+    solutions = [k for k, f in enumerate(frozen) if not f.fixed]
+    if solutions:                               # on the common grid only the lowest phase can touch the hull
+        every = np.array([frozen[k].on_grid() for k in solutions])
+        lowest = np.argmin(every, axis=0)
+        rows.append(np.column_stack([_XW[0], every[lowest, np.arange(len(_Y))], np.array(solutions)[lowest], _Y]))
     rows = np.concatenate(rows + _close_passes(frozen))
     return rows[np.lexsort((rows[:, 1], rows[:, 0]))]
 
@@ -307,11 +319,15 @@ def tie_lines(phases, t, gas_constant=GAS_CONSTANT, tolerance=1e-9):
 
     Raises NoEquilibrium when Newton or the certificate fails.
     """
-    frozen = [p.at(t, gas_constant) for p in phases]
-    points = _points(frozen)
+    return _fields([p.at(t, gas_constant) for p in phases], t, tolerance * gas_constant * t)
+
+
+def _fields(frozen, t, limit, seeds=()):
+    """`tie_lines` of phases at one temperature; `seeds` [(phase index, x)] are points that the hull must see."""
+    points = _with_seeds(frozen, _points(frozen), seeds)
     for _ in range(12):
         chain = _hull(points)
-        lines, extra = [], []
+        lines, found = [], []
         kind, place = points[:, 2].astype(int).tolist(), points[:, 3].tolist()
         for i, j in zip(chain, chain[1:]):
             if kind[i] == kind[j] and not any(place[i] < root < place[j] for root in frozen[kind[i]].roots):
@@ -321,21 +337,28 @@ def tie_lines(phases, t, gas_constant=GAS_CONSTANT, tolerance=1e-9):
                 continue
             for k, f in enumerate(frozen):
                 depth, x = f.driving(line.mu)
-                if depth > tolerance * gas_constant * t and min(abs(x - line.x[0]), abs(x - line.x[1])) > 1e-12:
-                    y = np.log(x / (1 - x)) if not f.fixed else np.nan
-                    extra.append([x, f.value if f.fixed else float(f.g(y)), k, y])
+                if depth > limit and min(abs(x - line.x[0]), abs(x - line.x[1])) > 1e-12:
+                    found.append((k, x))
             lines.append(line)
-        if not extra:
-            return sorted(lines + _critical_lines(frozen, tolerance * gas_constant * t), key=lambda line: line.x[0])
+        if not found:
+            return sorted(lines + _critical_lines(frozen, limit), key=lambda line: line.x[0])
         # with the contact points on the grid the next hull is right to second order, which decides close to an invariant
-        for line in lines:
-            for name, x, y in zip(line.phases, line.x, line.y):
-                k = next(k for k, f in enumerate(frozen) if f.name == name)
-                if not frozen[k].fixed:
-                    extra.append([x, float(frozen[k].g(y)), k, y])
-        points = np.concatenate([points, np.array(extra)])
-        points = points[np.lexsort((points[:, 1], points[:, 0]))]
-    raise NoEquilibrium(f"binary equilibrium at T = {t:g} K: the certificate is not reached ({len(extra)} phases below a tangent); report the data")
+        names = [f.name for f in frozen]
+        found += [(names.index(name), x) for line in lines for name, x in zip(line.phases, line.x)]
+        points = _with_seeds(frozen, points, found)
+    raise NoEquilibrium(f"binary equilibrium at T = {t:g} K: the certificate is not reached ({len(found)} phases below a tangent); report the data")
+
+
+def _with_seeds(frozen, points, seeds):
+    rows = []
+    for k, x in seeds:
+        f = frozen[k]
+        y = np.nan if f.fixed else math.log(x / (1 - x))
+        rows.append([x, f.value if f.fixed else f.g(y), k, y])
+    if not rows:
+        return points
+    points = np.concatenate([points, np.array(rows)])
+    return points[np.lexsort((points[:, 1], points[:, 0]))]
 
 
 def _line_between(frozen, points, i, j):
@@ -385,20 +408,25 @@ def equilibrium(phases, t, x, gas_constant=GAS_CONSTANT):
         raise ImpossibleComposition(f"x = {x:g} is not the composition of a binary mixture; it must lie between 0 and 1, ends excluded")
     if not phases:
         raise BeyondBinary("no phase is given; name at least one")
-    for line in tie_lines(phases, t, gas_constant):
+    frozen, limit, seeds = [p.at(t, gas_constant) for p in phases], 1e-9 * gas_constant * t, []
+    for _ in range(6):
+        found, mu, residual = _at_composition(frozen, _fields(frozen, t, limit, seeds), x)
+        depths = [f.driving(mu) for f in frozen]
+        missed = [(k, at) for k, (depth, at) in enumerate(depths) if depth > limit and min(abs(at - p[2]) for p in found) > 1e-9]
+        if not missed:
+            return {"phases": found, "mu": mu, "g": (1 - x) * mu[0] + x * mu[1], "residual": residual, "driving": {f.name: d for f, (d, _) in zip(frozen, depths)}}
+        seeds += missed
+    raise NoEquilibrium(f"binary equilibrium at T = {t:g} K, x = {x:g}: {frozen[missed[0][0]].name} stays below the plane; report the data")
+
+
+def _at_composition(frozen, lines, x):
+    """([(name, fraction, x)], mu, residual) from the fields at one temperature."""
+    for line in lines:
         if line.x[0] <= x <= line.x[1]:
-            fractions = lever(*line.x, x)
-            found = [(n, f, xi) for n, f, xi in zip(line.phases, fractions, line.x)]
-            mu, residual = line.mu, line.residual
-            break
-    else:
-        frozen = [p.at(t, gas_constant) for p in phases]
-        y = np.log(x / (1 - x))
-        best = min((f for f in frozen if not f.fixed), key=lambda f: float(f.g(y)))
-        mu, residual = tuple(float(m) for m in best.mu(y)), 0.0
-        found = [(best.name, 1.0, x)]
-    driving = {p.name: p.at(t, gas_constant).driving(mu)[0] for p in phases}
-    return {"phases": found, "mu": mu, "g": (1 - x) * mu[0] + x * mu[1], "residual": residual, "driving": driving}
+            return [(n, f, xi) for n, f, xi in zip(line.phases, lever(*line.x, x), line.x)], line.mu, line.residual
+    y = math.log(x / (1 - x))
+    best = min((f for f in frozen if not f.fixed), key=lambda f: f.g(y))
+    return [(best.name, 1.0, x)], best.mu(y), 0.0
 
 
 def critical_temperature(interaction, gas_constant=GAS_CONSTANT):
