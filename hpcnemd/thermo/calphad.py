@@ -28,7 +28,7 @@ class System:
         names = tuple(p.upper() for p in (phases if phases is not None else self.db.phases))
         reason = ""
         if engine in ("auto", "own") and all(p in self.db.phases for p in names):
-            forming = [p for p in names if precheck._lacking(self.db, p, self.components) is None]
+            forming = [p for p in names if precheck.lacking(self.db, p, self.components) is None]
             reason = own_code_covers(self.db, self.components, forming)
         if engine == "own" and reason:
             raise BeyondBinary(reason)

@@ -10,7 +10,7 @@ from .cp import transition
 from .deck import REQUIRED, finish, open_deck, read_substances
 from .errors import BeyondBinary, ThermoInputError
 from .from_tdb import binary_phases
-from .ledger import Record
+from .ledger import Candidate, DataSet, Record
 from .reaction import parse_reaction, shift_reference_pressure
 from .sweep_grid import choose_candidates
 
@@ -87,13 +87,11 @@ def binary(path, strict=False):
 
 
 def _candidates(checked):
-    from .ledger import Candidate
     return [Candidate(p, "used") for p in checked.phases] + [Candidate(p, "excluded", why) for p, why in checked.excluded.items()]
 
 
 def _strict_diagram(system, checked, found, record, strict):
     """Driving forces of what the user left out, at every tie line: the greatest goes to the record."""
-    from .ledger import Candidate
     left = [p for p, why in checked.excluded.items() if why.startswith("left out")]
     forces = {}
     for t, lines in zip(found.temperatures, found.lines):
@@ -200,21 +198,24 @@ def equation_of_state(path, strict=False):
     finish(deck)
     head = ("T", "p", "rho_gas", "rho_liquid", "latent_heat", "dp_dT")
     if fluid == "water":
-        from .fluids import Water
+        from .fluids import T_MAX, T_MIN, Water
         water, rows = Water(), []
         for one in t:
             s = water.saturation(float(one))
             latent, dv = s["h_gas"] - s["h_liquid"], 1 / s["rho_gas"] - 1 / s["rho_liquid"]
             rows.append((float(one), s["p"], s["rho_gas"], s["rho_liquid"], latent, clapeyron.slope(float(one), latent, dv)))
-        note, units, constant = water.version, "K, Pa, kg/m^3, kg/m^3, J/kg, Pa/K", 461.51805 * 0.018015268
+        note, units, constant = water.version, "K, Pa, kg/m^3, kg/m^3, J/kg, Pa/K", water.gas_constant
+        data = DataSet(note, gas_constant=constant, reference_state="u = s = 0 of the saturated liquid at the triple point", temperature_range=(T_MIN, T_MAX), phases=("fluid",))
     else:
         if fluid == "van_der_waals" and (a is None or b is None):
             raise ThermoInputError('fluid = "van_der_waals" needs a and b, for example a = "0.3658 Pa*m^6/mol^2", b = "4.286e-5 m^3/mol"')
         model = eos.lennard_jones(equation) if fluid == "lennard_jones" else eos.van_der_waals(a, b)
         rows = eos.saturation_curve(model, t).tolist()
         note, constant = model.name, model.gas_constant
+        data = DataSet(note, gas_constant=constant, reference_state="s = 0 of the ideal gas at T = 1, v = 1" if constant == 1.0 else "s = 0 of the ideal gas at 298.15 K, 0.0248 m^3/mol",
+                       temperature_range=model.temperature_range, phases=("fluid",))
         units = "reduced units" if fluid == "lennard_jones" else "K, Pa, mol/m^3, mol/m^3, J/mol, Pa/K"
-    record = Record("F", ("T", "V", "N"), {"fluid": (note, "")}, {f"saturation at T = {r[0]:g}": (list(r[1:]), units[units.find(",") + 2:] if "," in units else units) for r in rows}, [], [], constant)
+    record = Record("F", ("T", "V", "N"), {"fluid": (note, "")}, {f"saturation at T = {r[0]:g}": (list(r[1:]), units[units.find(",") + 2:] if "," in units else units) for r in rows}, [], [data], constant)
     return Outcome([record], {"saturation": [head, *[tuple(repr(float(v)) for v in r) for r in rows]]})
 
 

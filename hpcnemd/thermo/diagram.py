@@ -4,6 +4,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .binary import CompoundPhase, TieLine, tie_lines
+from .errors import NoEquilibrium
 from .units import GAS_CONSTANT
 
 
@@ -35,10 +36,7 @@ def map_diagram(phases, temperatures, gas_constant=GAS_CONSTANT, resolution=1e-7
     for value in t:
         try:
             lines.append(tie_lines(phases, float(value), gas_constant))
-        except Exception as problem:
-            from .errors import NoEquilibrium
-            if not isinstance(problem, NoEquilibrium):
-                raise
+        except NoEquilibrium as problem:
             failed[float(value)] = str(problem)
             lines.append(None)
     invariants = []
@@ -168,7 +166,6 @@ def _polish_congruent(phases, lines, x, t, gas_constant):
 def property_map(phases, temperatures, compositions, gas_constant=GAS_CONSTANT):
     """{"g","mu_a","mu_b"} (n_T, n_x) J/mol, "count" (n_T, n_x) phases present, "status" (n_T, n_x) 0 ok, 1 failed, "reasons" {(i, j): text}. One hull per
     temperature serves all compositions."""
-    from .errors import NoEquilibrium
     t, x = np.asarray(temperatures, float), np.asarray(compositions, float)
     out = {k: np.zeros((len(t), len(x))) for k in ("g", "mu_a", "mu_b")}
     out["count"], out["status"], out["reasons"] = np.ones((len(t), len(x)), int), np.zeros((len(t), len(x)), int), {}

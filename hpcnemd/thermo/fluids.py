@@ -16,6 +16,7 @@ class Water:
         self._cp = CoolProp
         self.state = CoolProp.AbstractState("HEOS", "Water")
         self.state.specify_phase(CoolProp.iphase_not_imposed)
+        self.gas_constant = self.state.gas_constant()       # J/mol/K, the value of this equation of state
         self.version = f"CoolProp {CoolProp.__version__} ({CoolProp.__gitrevision__[:12]}), IAPWS-95"
 
     def _check(self, t):

@@ -109,18 +109,18 @@ def check(db, components, conditions, phases=None, only_these=True):
     problems += check_file(db, given)
     chosen, excluded = [], {}
     for name in wanted:
-        lacking = _lacking(db, name, given)
-        if lacking is None:
+        absent = lacking(db, name, given)
+        if absent is None:
             chosen.append(name)
-        elif lacking == ("VA",):
+        elif absent == ("VA",):
             problems.append((MissingVacancy, f"components {', '.join(given)}: the phase {name} (line {db.phases[name].line}) needs VA and would be dropped without a word; "
                              f"write components = [{', '.join(repr(c) for c in given + ('VA',))}]", db.phases[name].line))
         elif phases is not None:
-            problems.append((UnknownPhase, f"phase {name}: none of the components {', '.join(given)} is on its sublattice {lacking[1]}; leave it out, or add a component", None))
+            problems.append((UnknownPhase, f"phase {name}: none of the components {', '.join(given)} is on its sublattice {absent[1]}; leave it out, or add a component", None))
         else:
-            excluded[name] = f"no component on sublattice {lacking[1]}"
+            excluded[name] = f"no component on sublattice {absent[1]}"
     for name in sorted(set(db.phases) - set(wanted)):
-        if _lacking(db, name, given) is None:
+        if lacking(db, name, given) is None:
             excluded[name] = "left out by the user"
     low, high, where_low, where_high = tdb.stable_range(db, given, chosen)
     problems += _condition_problems(db, given, conditions, low, high, where_low, where_high)
@@ -131,7 +131,7 @@ def check(db, components, conditions, phases=None, only_these=True):
     return Checked(given, tuple(chosen), conditions_si(conditions), (low, high), excluded, order_notes(db))
 
 
-def _lacking(db, phase, components):
+def lacking(db, phase, components):
     """None where each sublattice has a constituent; ("VA",) where only VA is missing; else (kind, sublattice number)."""
     have = set(components)
     atoms = {s for s, formula in db.species.items() if set(formula) <= have} | have

@@ -130,6 +130,18 @@ def test_topic_12_shomate_and_nasa_against_cantera():
                 assert own.s(t) == pytest.approx(species.thermo.s(t) / 1e3, rel=1e-8)
 
 
+def test_topic_12_nasa9_against_cantera():
+    """Two ranges of invented but sensible coefficients."""
+    ct = pytest.importorskip("cantera")
+    data = [[2.2e4, -380.0, 6.1, -8.5e-3, 1.4e-5, -9.6e-9, 2.5e-12, 710.0, -10.8], [5.9e5, -2240.0, 6.07, -6.1e-4, 1.5e-7, -1.9e-11, 1.1e-15, 12832.0, -15.9]]
+    other = ct.Species.from_dict({"name": "X", "composition": {"N": 2}, "thermo": {"model": "NASA9", "temperature-ranges": [200.0, 1000.0, 6000.0], "data": data}}).thermo
+    own = cp.nasa9("X", [200.0, 1000.0, 6000.0], data)
+    for t in (200.0, 640.0, 3000.0):
+        assert own.cp(t) == pytest.approx(other.cp(t) / 1e3, rel=1e-8)
+        assert own.h(t) == pytest.approx(other.h(t) / 1e3, rel=1e-8, abs=1e-4)
+        assert own.s(t) == pytest.approx(other.s(t) / 1e3, rel=1e-8)
+
+
 def test_topic_12_refuses_the_wrong_scale():
     """WebBook coefficients taken as SI, SI coefficients taken as WebBook's, and no scale said."""
     with pytest.raises(CoefficientScale, match="SI"):

@@ -1,7 +1,7 @@
 """Sweeps over ranks: the same file for any number of ranks, failed points with their reason, continuing what exists, refusing what changed."""
 import numpy as np
 import pytest
-from invented_systems import BINARY, GAS
+from invented_systems import BINARY, GAS, TERNARY
 
 from hpcnemd.core.errors import InputError
 from hpcnemd.ensembles.thermo_sweep import run_sweep
@@ -36,6 +36,7 @@ elements = { C = "1 mol", H = "4 mol", O = ["1 mol", "2 mol", "1 mol"] }
 
 def place(folder, text=CALPHAD):
     (folder / "data.tdb").write_bytes(BINARY.read_bytes())
+    (folder / "ternary.tdb").write_text(TERNARY)
     (folder / "gas.toml").write_bytes(GAS.read_bytes())
     (folder / "sweep.toml").write_text(text)
     return str(folder / "sweep.toml"), str(folder / "out.h5")
@@ -121,12 +122,27 @@ def test_bad_decks_are_refused_before_any_file(tmp_path, old, new, kind):
     assert not (tmp_path / "out.h5").exists()
 
 
+ENGINE = """kind = "calphad"
+block = 2
+[system]
+file = "ternary.tdb"
+components = ["AA", "BB", "CC", "VA"]
+[grid]
+mode = "zip"
+temperature = { from = "520 K", to = "940 K", points = 7 }
+pressure = "1 atm"
+X = { BB = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7], CC = [0.5, 0.1, 0.3, 0.4, 0.2, 0.1, 0.1] }
+"""
+
+
 @pytest.mark.mpi
-@pytest.mark.parametrize("text, size", [(CALPHAD, 15), (GIBBS, 3)], ids=("calphad", "gibbs"))
+@pytest.mark.parametrize("text, size", [(CALPHAD, 15), (GIBBS, 3), pytest.param(ENGINE, 7, marks=pytest.mark.slow)], ids=("calphad", "gibbs", "pycalphad"))
 def test_topic_23_the_same_file_for_any_number_of_ranks(shared, text, size):
     """Every dataset outside /provenance, bit for bit: all ranks together, and rank 0 alone."""
     from mpi4py import MPI
     comm = MPI.COMM_WORLD
+    if text is ENGINE:
+        pytest.importorskip("pycalphad")
     if comm.rank == 0:
         place(shared, text)
     comm.Barrier()
