@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from hpcnemd.app.check import prepare_and_check
 from hpcnemd.app.deck import parse_deck
 from hpcnemd.app.main import build_parser
 
@@ -35,13 +36,15 @@ def test_the_deck_in_the_readme_is_valid():
 
 @pytest.mark.parametrize("path", sorted((ROOT / "jobs").glob("*.toml")), ids=lambda path: path.name)
 def test_shipped_decks_are_right(path):
-    """Every deck of an experiment passes all checks of the input; others are at least TOML."""
+    """Every deck of an experiment passes all checks of the input; a deck of another command names what it is for."""
     data = tomllib.loads(path.read_text())
     if "experiment" not in data:
+        assert path.name.startswith("thermo_")
         return
     loaded = parse_deck(path.read_text(), path)
-    prepared = loaded.experiment.prepare(loaded.deck, loaded.base)
-    assert len(prepared.system.species) >= 192
+    prepared, problems = prepare_and_check(loaded, loaded.deck.parallel.ranks_per_replica or 1)
+    assert problems == [] and loaded.folder.parts[0] == "runs"
+    assert prepared.system is None or len(prepared.system.species) >= 192
 
 
 def test_a_deck_from_init_is_right(tmp_path, monkeypatch, capsys):
