@@ -118,7 +118,9 @@ class EnsembleFile:
                 if late == last:
                     mine.setdefault(name, []).append((start, block))
             counts = [dict(part) for part in self.comm.allgather([(name, len(parts)) for name, parts in mine.items()])]
-            most = {name: max(part.get(name, 0) for part in counts) for name in sorted(set().union(*counts))}
+            # the status is the very last: a replica that is complete has its counts too, whenever the launch was killed
+            order = sorted(set().union(*counts), key=lambda name: (name == f"{ROOT}/status", name))
+            most = {name: max(part.get(name, 0) for part in counts) for name in order}
             if most:
                 self.writer.open(self.path, self.places, list(most))
                 for name, rounds in most.items():

@@ -99,6 +99,7 @@ def statistics_of(prepared):
         unit = float(model.attributes["energy_unit"])
         return {"work": lambda rows, good: Moments.of(rows["work_units"] * unit, good)}
     last = pilot["work"][:, -1]
+    last = last[np.isfinite(last)] if np.isfinite(last).any() else np.zeros(1)
     middle, width = float(last.mean()), 8.0 * float(last.std()) + 1e-12
     edges = np.linspace(middle - width, middle + width, BINS + 1)
     return {"work": lambda rows, good: Moments.of(rows["work"], good),
