@@ -122,10 +122,11 @@ def show_result(folder, again):
 
 
 def is_complete(folder, text):
-    """Whether a run of the same deck `text` has left all its replicas complete in `folder`."""
-    from ..storage import ensemble
+    """Whether a run of the same deck `text` has left all its replicas complete in `folder`. The deck that the result file holds counts: deck.toml is that
+    of the last start, which may have been killed."""
+    from ..storage import ensemble, provenance
     try:
-        return (folder / DECK).read_text(encoding="utf-8") == text and set(ensemble.read(folder / ENSEMBLE).status) == {"complete"}
+        return provenance.read(folder / ENSEMBLE)["deck"] == text and set(ensemble.read(folder / ENSEMBLE).status) == {"complete"}
     except (OSError, KeyError):
         return False
 
