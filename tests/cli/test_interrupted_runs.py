@@ -12,6 +12,7 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 
+from hpcnemd.app.results import is_complete
 from hpcnemd.storage import ensemble, journal
 from whole_runs import (DYING, EVERY, FIRST, INTERVAL, STEPS, assert_same, children, end_of, kill, opens, run_deck, saved, start, start_deck, stop_by,
                         wait_for, write_deck)
@@ -179,12 +180,15 @@ def test_stopped_three_times_a_run_ends_bit_for_bit_as_without(stopped, whole):
     assert_same(whole("1x2")[0], deck.with_suffix(""))
 
 
-def test_a_finished_run_is_made_longer(stopped, whole, tmp_path):
-    """The longer run has the shorter one as its beginning, bit for bit."""
-    shutil.copytree(whole("1x2")[0], tmp_path / "longer")
-    deck = write_deck(tmp_path / "longer.toml", LONGER)
+def test_a_finished_run_is_made_longer(whole, tmp_path):
+    """The longer run has the shorter one as its beginning, bit for bit. Its first start was killed when it had written down its deck and nothing else."""
+    folder = tmp_path / "longer"
+    shutil.copytree(whole("1x2")[0], folder)
+    deck, first = write_deck(tmp_path / "longer.toml", LONGER), (folder / "deck.toml").read_text()
+    shutil.copy(deck, folder / "deck.toml")
+    assert is_complete(folder, first) and not is_complete(folder, deck.read_text())
     run_deck(deck, 2)
-    folder = deck.with_suffix("")
+    assert is_complete(folder, deck.read_text())
     mine, reference = (ensemble.read(one / "ensemble.h5").arrays for one in (folder, whole("1x2")[0]))
     assert mine["blocks_done"].tolist() == [11] and np.isfinite(mine["impulse"]).all() and np.isfinite(mine["potential_series"]).all()
     for name in ("impulse", "work", "heat", "ledger_error", "temperature_species", "potential_series", "ledger_series", "species_displacement"):

@@ -55,8 +55,9 @@ def write_deck(path, *changes, more=""):
 
 def environment(**more):
     env = {name: value for name, value in os.environ.items() if not name.startswith(("OMPI_COMM", "PMIX", "SLURM_"))}
-    return env | {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "OMPI_MCA_rmaps_base_oversubscribe": "1", "OMPI_MCA_mpi_yield_when_idle": "1",
-                  "PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe"} | more
+    return env | {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "OMPI_MCA_rmaps_base_oversubscribe": "1",
+                  "PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe", "OMPI_MCA_mpi_yield_when_idle": "1",
+                  "OMPI_MCA_odls_base_sigkill_timeout": "60"} | more        # s from SIGTERM to SIGKILL: on a busy machine 1 s is no step
 
 
 def start(ranks, *words, env=None, **options):
