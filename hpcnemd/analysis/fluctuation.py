@@ -158,12 +158,21 @@ def _intercept(w, ahead, ratio):
 
 
 def crooks_line(forward, reverse, edges):
-    """(centres, ln P_F(w)/P_R(-w), errors, Estimate of slope, Estimate of dF) from histograms with `edges`; bins with fewer than 5 counts on either side
-    are left out. Inside a bin the ratio is taken at its centre, which is right to second order in the width."""
-    nf, nr = np.histogram(forward, edges)[0], np.histogram(-np.asarray(reverse), edges)[0]
-    centres, use = 0.5 * (edges[1:] + edges[:-1]), (nf >= 5) & (nr >= 5)
-    y = np.log(nf[use] / len(forward)) - np.log(nr[use] / len(reverse))
-    return (centres[use], y, np.sqrt(1.0 / nf[use] + 1.0 / nr[use]), *_line(centres[use], y, np.sqrt(1.0 / nf[use] + 1.0 / nr[use])))
+    """(works, ln P_F(w)/P_R(-w), errors, Estimate of slope, Estimate of dF) from histograms with `edges`; bins with fewer than 5 counts on either side
+    are left out."""
+    work, y, error = _log_ratio(np.asarray(forward), -np.asarray(reverse), edges)
+    y = y - math.log(len(forward) / len(reverse))
+    return (work, y, error, *_line(work, y, error))
+
+
+def _log_ratio(a, b, edges):
+    """(places, ln of the ratio of counts, errors) of two samples in bins. The place of a bin is midway between the means of the two samples in it: a steep
+    density puts it off the centre, and with the centre a slope would come out too small by width^2/(12 variance)."""
+    na, nb = np.histogram(a, edges)[0], np.histogram(b, edges)[0]
+    use = (na >= 5) & (nb >= 5)
+    sums = [np.histogram(one, edges, weights=one)[0][use] for one in (a, b)]
+    na, nb = na[use], nb[use]
+    return 0.5 * (sums[0] / na + sums[1] / nb), np.log(na / nb), np.sqrt(1.0 / na + 1.0 / nb)
 
 
 def _line(x, y, error):
@@ -203,11 +212,9 @@ def symmetric_slope(entropy, groups=None):
 
 
 def symmetric_line(entropy, edges):
-    """(centres, ln P(s)/P(-s), errors) over bins with `edges` > 0 that hold at least 5 of each sign, for figures."""
+    """(places, ln P(s)/P(-s), errors) over bins with `edges` > 0 that hold at least 5 of each sign, for figures."""
     s = np.asarray(entropy, np.float64)
-    plus, minus = np.histogram(s, edges)[0], np.histogram(-s, edges)[0]
-    use = (plus >= 5) & (minus >= 5)
-    return (0.5 * (edges[1:] + edges[:-1])[use], np.log(plus[use] / minus[use]), np.sqrt(1.0 / plus[use] + 1.0 / minus[use]))
+    return _log_ratio(s, -s, edges)
 
 
 def transient_correlation(times, dissipation_start, response):

@@ -31,7 +31,7 @@ class ExponentialDiagnosis:
         if self.trusted:
             return None
         return (f"the exponential average of {what} cannot be trusted: {self.samples} samples, at least {self.needed:.3g} are needed for a dissipation of "
-                f"{self.dissipation:.3g} k_B T, and {min(self.effective, self.expected):.3g} of them carry it ({100 * self.largest_share:.2g} % a single one); use BAR")
+                f"{self.dissipation:.3g} k_B T, and {min(self.effective, self.expected):.3g} of them carry it ({100 * self.largest_share:.2g} % a single one); use BAR or the slope of the logarithms")
 
     def as_dict(self):
         return {**self.__dict__, "trusted": self.trusted}

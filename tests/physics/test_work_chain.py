@@ -56,7 +56,7 @@ def test_velocities_reversed_against_a_rest_in_a_bath(tmp_path):
     assert "in 1600 of 1600 trajectories, 0 coordinates differ" in result.facts[0]
     check(result, EQUILIBRIUM)
     assert result.number("mean work").value - result.number("free energy, BAR").value > 0.3        # it was driven away from equilibrium
-    assert abs(result.number("shadow work").value) < 0.02
+    assert abs(result.number("shadow work").value) < 0.05 and abs(result.number("shadow work, way back").value) < 0.05
 
 
 @pytest.mark.slow

@@ -103,7 +103,8 @@ class ReversibleChain(Chain):
                  "rested_units": "work on the way back after a rest in contact with the bath"}
         self.schema = {name: ((), "<i8", "2^-40 k_B T units", text) for name, text in whole.items()}
         self.schema["mismatches"] = ((), "<i8", "", "coordinates and velocities that differ from the start after the velocity reversal")
-        self.schema["energy_change"] = ((), "<f8", "k_B T units", "energy at the end minus energy at the start")
+        self.schema["energy_change"] = ((), "<f8", "k_B T units", "energy at the end minus energy at the start, on the way there")
+        self.schema["rested_energy_change"] = ((), "<f8", "k_B T units", "the same on the way back after the rest")
         self.attributes = self.attributes | {"energy_unit": UNIT}
 
     def half_impulse(self, whole, centre):
@@ -144,8 +145,11 @@ class ReversibleChain(Chain):
         rest = protocol(lambda time: t.end, t.rest, int(round(t.rest / h))) if t.rest >= h else None
         if rest is not None:
             self.pull(branch, ids, rest, x_end, v_end, REST_DRAWS, 1, rest.steps)
+        before = self.energy(x_end, v_end, t.end, n)
         whole = np.rint(x_end / UNIT).astype(np.int64)
         moves = np.rint(v_end * h / UNIT - self.half_impulse(whole.reshape(shape), back.values[1, 0]).ravel()).astype(np.int64)
         rested = self.march(back, True, whole, moves)
+        v_end = (moves + self.half_impulse(whole.reshape(shape), back.values[-2, 0]).ravel()) * UNIT / h
+        again = self.energy(whole * UNIT, v_end, t.start, n) - before
         return {"work_units": work[:count], "undone_units": undone[:count], "rested_units": rested[:count], "mismatches": wrong[:count].astype(np.int64),
-                "energy_change": change[:count]}
+                "energy_change": change[:count], "rested_energy_change": again[:count]}

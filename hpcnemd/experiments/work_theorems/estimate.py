@@ -163,8 +163,11 @@ def reversible(result, model, rows):
     result.add("mean work", theorem.mean(work), None, "k_B T", "on the way there")
     shadow = rows["energy_change"] / temperature - work
     result.add("shadow work", Estimate(float(shadow.mean()), float(shadow.std(ddof=1) / len(shadow)**0.5)), None, "k_B T", "energy change - work, mean")
+    back = rows["rested_energy_change"] / temperature - rested * unit / temperature
+    result.add("shadow work, way back", Estimate(float(back.mean()), float(back.std(ddof=1) / len(back)**0.5)), None, "k_B T", "energy change - work, mean")
     result.facts.append(f"after a rest of {model.table.rest:g} in contact with the bath the way back obeys P_R(-w) = exp(-w) P_F(w):")
-    between_equilibria(result, model.exact(), work, rested * unit / temperature, temperature)
+    # work and shadow work together are the energy change, for which the theorem is exact at any time step: the map keeps phase volume and can be reversed
+    between_equilibria(result, model.exact(), rows["energy_change"] / temperature, rows["rested_energy_change"] / temperature, temperature)
     edges = result.curves.get("crooks", {}).get("edges", common_edges(work, -rested * unit / temperature))
     result.curves["undone"] = {"edges": edges, "undone": np.histogram(-undone * unit / temperature, edges)[0] / len(work) / np.diff(edges)}
 

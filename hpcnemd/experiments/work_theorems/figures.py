@@ -47,15 +47,15 @@ def distributions(result, figure):
     if found is None:
         return None
     axis = figure.add_subplot()
-    axis.stairs(found["forward"], found["edges"], color=BLUE, label="forward, P_F(w)")
-    axis.stairs(found["reverse"], found["edges"], color=RED, label="reverse, P_R(−w)")
+    axis.stairs(found["forward"], found["edges"], color=BLUE, label="forward, $P_F(w)$")
+    axis.stairs(found["reverse"], found["edges"], color=RED, label="reverse, $P_R(-w)$")
     if "undone" in result.curves:
-        axis.stairs(result.curves["undone"]["undone"], result.curves["undone"]["edges"], color=ORANGE, ls=":", lw=2.2, label="velocities reversed, −w")
+        axis.stairs(result.curves["undone"]["undone"], result.curves["undone"]["edges"], color=ORANGE, ls=":", lw=2.2, label="velocities reversed, $-w$")
     axis.axvline(found["free_energy"], color=BLACK, ls="--", lw=1.2, label=f"ΔF by BAR, {found['free_energy']:.4g}")
-    axis.set_xlabel("work w (k_B T)")
-    axis.set_ylabel("probability density (1/k_B T)")
-    axis.set_ylim(0, None)
-    axis.legend()
+    axis.set_xlabel("work w ($k_B T$)")
+    axis.set_ylabel("probability density (1/$k_B T$)")
+    axis.set_ylim(0, 1.3 * max(found["forward"].max(), found["reverse"].max()))
+    axis.legend(loc="upper right", ncols=2, fontsize=9)
     text = "Work distributions of the forward and the time-reversed protocol over the range in which both have samples; by Crooks' theorem they cross at the free energy difference."
     if "undone" in result.curves:
         text += " Dotted: the same end states with reversed velocities give back every trajectory's work, so that their distribution is the forward one."
@@ -73,8 +73,8 @@ def crooks(result, figure):
     zero = found["free_energy"] if found["target"] is None else found["target"]
     axis.plot(x, x - zero, color=BLACK, lw=1.2, label="Crooks, slope 1" + ("" if found["target"] is None else ", exact ΔF"))
     axis.plot(x, found["slope"] * (x - found["free_energy"]), color=RED, ls="--", lw=1.2, label=f"logistic regression, slope {found['slope']:.4g}")
-    axis.set_xlabel("work w (k_B T)")
-    axis.set_ylabel("ln [P_F(w) / P_R(−w)]")
+    axis.set_xlabel("work w ($k_B T$)")
+    axis.set_ylabel("ln [$P_F(w)$ / $P_R(-w)$]")
     axis.legend()
     return "Crooks' theorem: the logarithm of the ratio of the two work distributions against the work, bins with at least five counts on both sides."
 
@@ -92,7 +92,7 @@ def convergence(result, figure):
         axis.axhline(found["target"], color=BLACK, ls="--", lw=1.2, label=f"exact, {found['target']:.5g}")
     axis.set_xscale("log")
     axis.set_xlabel("trajectories in each direction")
-    axis.set_ylabel("free energy difference ΔF (k_B T)")
+    axis.set_ylabel("free energy difference ΔF ($k_B T$)")
     axis.legend()
     return ("Convergence of the free energy with the number of trajectories (the first ones of the same run, so that points are not independent; error bars one standard error, "
             "which exponential averages underestimate while they are biased).")
@@ -108,7 +108,7 @@ def work_paths(result, figure):
     axis.errorbar(found["times"], found["mean"], found["mean_error"], color=BLUE, marker="o", ms=4, capsize=2, label="mean work ⟨w⟩", zorder=3)
     axis.errorbar(found["times"], found["half_variance"], found["half_variance_error"], color=RED, marker="s", ms=4, capsize=2, label="half its variance", zorder=3)
     axis.set_xlabel("time (reduced units)")
-    axis.set_ylabel("work (k_B T), variance (k_B² T²)")
+    axis.set_ylabel("work ($k_B T$), half variance ($k_B^2 T^2$)")
     axis.legend()
     return ("Work of the forward protocol in time: mean and half the variance with one standard error (many are smaller than the symbols); grey: the first trajectories. "
             "For Gaussian work with ΔF = 0 the two agree.")
@@ -126,8 +126,8 @@ def symmetry(result, figure):
             axis.errorbar(x, y, error, color=COLOURS[k], fmt="os^"[k % 3], ms=4, capsize=2, label=name)
             top = max(top, float(x.max()))
     axis.plot([0, top], [0, top], color=BLACK, lw=1.2, label="slope 1")
-    axis.set_xlabel("s (k_B)")
-    axis.set_ylabel("ln [P(s) / P(−s)]")
+    axis.set_xlabel("$s$ ($k_B$)")
+    axis.set_ylabel("ln [$P(s)$ / $P(-s)$]")
     axis.legend()
     return ("Fluctuation theorem: the logarithm of the ratio of the probabilities of +s and −s against s, bins with at least five counts of each sign, one standard error"
             + ("; work and heat leave out the boundary term ln p(start)/p(end), with which the slope is 1 at every time." if len(found) > 1 else "."))
@@ -145,7 +145,7 @@ def slopes(result, figure):
         axis.errorbar(found["times"][use], found[key][use], found[f"{key}_error"][use], color=COLOURS[k], marker="os"[k], ms=4, capsize=2, label=name)
     axis.axhline(1.0, color=BLACK, ls="--", lw=1.2)
     axis.set_xlabel("length of the trajectory t (reduced units)")
-    axis.set_ylabel("slope of ln [P(s) / P(−s)] in s")
+    axis.set_ylabel("slope of ln [$P(s)$ / $P(-s)$] in $s$")
     axis.legend()
     return "Slope of the fluctuation relation against the length of the trajectory; where the boundary term is left out it goes to 1 (dashed) only as 1/t. Error bars one standard error."
 
@@ -160,7 +160,7 @@ def response(result, figure):
         axis.fill_between(found["times"], found[key] - found[f"{key}_error"], found[key] + found[f"{key}_error"], color=COLOURS[k], alpha=0.25, lw=0)
         axis.plot(found["times"], found[key], color=COLOURS[k], marker="os"[k], ms=4, label=name)
     axis.set_xlabel("time after the field was switched on (reduced units)")
-    axis.set_ylabel("colour current Σ c p_x (reduced units)")
+    axis.set_ylabel("colour current $\\Sigma\\, c\\, p_x$ (reduced units)")
     axis.legend()
     return (f"Response to a colour field of {found['field']:g}: the average over transients, and the integral of the correlation with the dissipation at the start; bands are one standard error.")
 
