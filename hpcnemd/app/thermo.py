@@ -2,6 +2,7 @@
 
 Exit codes: 0 done, 2 bad input or an excluded phase that would form (--strict), 3 at least one point failed."""
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -60,6 +61,8 @@ def dispatch(arguments):
 
 def parallel_work(arguments):
     """The function of a communicator behind `thermo sweep`."""
+    _fix_hashes()
+
     def work(comm):
         from ..ensembles.thermo_sweep import run_sweep
 
@@ -72,6 +75,13 @@ def parallel_work(arguments):
                 print(f"  point {k}: {reason}")
         return 3 if failed else 0
     return work
+
+
+def _fix_hashes():
+    """Starts this process again with PYTHONHASHSEED=0, before MPI: pycalphad sums in the order of string hashes, and every rank must get the same bits."""
+    if sys.flags.hash_randomization and "mpi4py.MPI" not in sys.modules:
+        sys.stdout.flush()
+        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], {**os.environ, "PYTHONHASHSEED": "0"})
 
 
 def write(outcome, folder):

@@ -2,24 +2,30 @@
 
 Points are independent, so this is the easy case of scaling. A point that fails is stored with its reason; a file that exists is continued."""
 import os
+import sys
+import time
 
 import numpy as np
 
 from ..core.errors import InputError
-from ..parallel.reduce import ordered_sum
+from ..parallel.reduce import ordered_sum, vote_any, vote_max
 from ..storage import provenance
 from ..storage.ensemble import EnsembleFile, read
 from ..thermo.sweep_grid import Sweep
 
 POINT_STATUS = ("missing", "ok", "failed")
+FLUSH_SECONDS = 5.0         # a killed sweep loses at most this much, and one round of blocks
 
 
 def run_sweep(comm, deck, output, writer="auto", progress=None):
     """Collective. Runs, or continues, the sweep of a deck file into `output` (HDF5). Returns (points ok, points failed, {point: reason} on rank 0).
 
-    Raises InputError where the deck or the data file is not the one that the output was begun with.
+    Raises InputError where the deck or the data file is not the one that the output was begun with, or where pycalphad would give each rank other last digits.
     """
     sweep = Sweep(deck)
+    if vote_any(comm, sweep.needs_fixed_hashes and sys.flags.hash_randomization):
+        raise InputError("this sweep uses pycalphad, whose last digits follow the order of Python's string hashes: start Python with PYTHONHASHSEED=0, "
+                         "or use the command hpcnemd thermo sweep, which does so itself")
     n, block = len(sweep.points), sweep.block
     blocks = -(-n // block)
     schema = {name: ((block, *shape), dtype, unit, text) for name, (shape, dtype, unit, text) in sweep.schema.items()}
@@ -38,12 +44,16 @@ def run_sweep(comm, deck, output, writer="auto", progress=None):
             record = provenance.collect(comm, stream.read(), writer=writer)
         file = EnsembleFile.create(output, comm, blocks, schema, writer, attributes, record)
     todo = [b for b in range(blocks) if b not in done]
+    last = time.monotonic()
     for turn in range(0, len(todo), comm.size):
         if turn + comm.rank < len(todo):
             _one_block(sweep, file, todo[turn + comm.rank], n, block)
-        file.flush()
+        if vote_max(comm, time.monotonic() - last) >= FLUSH_SECONDS:
+            file.flush()
+            last = time.monotonic()
         if progress and comm.rank == 0:
             progress(min(turn + comm.size, len(todo)), len(todo))
+    file.flush()
     provenance.stamp_end(file)
     file.close()
     return _count(comm, output, n)

@@ -22,7 +22,8 @@ class Answer:
 
 
 class Sweep:
-    """`points` (n, k) SI conditions with `columns` names; `schema` {dataset: (shape, dtype, unit, description)}; `attributes` what all points share."""
+    """`points` (n, k) SI conditions with `columns` names; `schema` {dataset: (shape, dtype, unit, description)}; `attributes` what all points share;
+    `needs_fixed_hashes`: the engine's last digits depend on the order of Python's string hashes."""
 
     def __init__(self, path):
         self.path = str(path)
@@ -34,6 +35,7 @@ class Sweep:
             finish(deck)
         self.kind = kind
         build(deck, folder)
+        self.needs_fixed_hashes = kind == "calphad" and self.system.engine == "pycalphad"
         if self.block is not None and self.block < 1:
             raise ThermoInputError(f"block = {self.block}: at least 1 point is written at once")
         self.attributes["deck_sha256"] = file_hash(path)

@@ -1,9 +1,16 @@
 """Sweeps over ranks: the same file for any number of ranks, failed points with their reason, continuing what exists, refusing what changed."""
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from invented_systems import BINARY, GAS, TERNARY
 
 from hpcnemd.core.errors import InputError
+from hpcnemd.ensembles import thermo_sweep
 from hpcnemd.ensembles.thermo_sweep import run_sweep
 from hpcnemd.parallel.serial import SerialComm
 from hpcnemd.storage.compare import compare
@@ -81,6 +88,7 @@ def test_a_sweep_goes_on_where_it_stopped(tmp_path, monkeypatch):
     run_sweep(SerialComm(), deck, complete)
     deck, out = place(part)
     answer, asked = sweep_grid.Sweep.answer, []
+    monkeypatch.setattr(thermo_sweep, "FLUSH_SECONDS", 0.0)
 
     def stops(self, k):
         if k >= 6:
@@ -137,12 +145,17 @@ X = { BB = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7], CC = [0.5, 0.1, 0.3, 0.4, 0.2, 0
 
 @pytest.mark.mpi
 @pytest.mark.parametrize("text, size", [(CALPHAD, 15), (GIBBS, 3), pytest.param(ENGINE, 7, marks=pytest.mark.slow)], ids=("calphad", "gibbs", "pycalphad"))
-def test_topic_23_the_same_file_for_any_number_of_ranks(shared, text, size):
+def test_topic_23_the_same_file_for_any_number_of_ranks(shared, tmp_path, text, size):
     """Every dataset outside /provenance, bit for bit: all ranks together, and rank 0 alone."""
     from mpi4py import MPI
     comm = MPI.COMM_WORLD
     if text is ENGINE:
         pytest.importorskip("pycalphad")
+        if sys.flags.hash_randomization:
+            place(tmp_path, text)
+            with pytest.raises(InputError, match="PYTHONHASHSEED=0"):
+                run_sweep(comm, str(tmp_path / "sweep.toml"), str(tmp_path / "out.h5"))
+            return
     if comm.rank == 0:
         place(shared, text)
     comm.Barrier()
@@ -155,3 +168,25 @@ def test_topic_23_the_same_file_for_any_number_of_ranks(shared, text, size):
         run_sweep(SerialComm(), deck, alone)
         differences = compare(out, alone)
     assert comm.bcast(differences) == []
+
+
+@pytest.mark.slow
+def test_topic_23_ternaries_of_pycalphad_from_the_command_line(tmp_path):
+    """pycalphad's last digits follow the order of string hashes, which is random in each process: the command fixes it. 1, 2 and 4 ranks, the same bits."""
+    pytest.importorskip("pycalphad")
+    mpirun = shutil.which("mpirun", path=Path(sys.executable).parent) or shutil.which("mpirun.openmpi") or shutil.which("mpirun")
+    if not mpirun:
+        pytest.skip("no mpirun here")
+    deck, _ = place(tmp_path, ENGINE)
+    script = tmp_path / "thermo.py"
+    script.write_text("import argparse, sys\nfrom hpcnemd.app import thermo\nfrom hpcnemd.parallel.launch import run_to_end\np = argparse.ArgumentParser()\n"
+                      "thermo.add_parser(p.add_subparsers(dest='command'))\nrun_to_end(thermo.parallel_work(p.parse_args(sys.argv[1:])))\n")
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("PMIX_", "OMPI_COMM_", "OMPI_MCA_orte_", "OMPI_MCA_ess")) and k != "PYTHONHASHSEED"}
+    clean |= {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "OMPI_MCA_rmaps_base_oversubscribe": "1", "PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe"}
+    outputs = []
+    for ranks in (1, 2, 4):
+        outputs.append(str(tmp_path / f"out{ranks}.h5"))
+        launch = [] if ranks == 1 else [mpirun, "-n", str(ranks)]
+        end = subprocess.run([*launch, sys.executable, str(script), "thermo", "sweep", deck, "-o", outputs[-1]], capture_output=True, text=True, timeout=300, env=clean, cwd=Path(__file__).parents[2])
+        assert end.returncode == 0 and "7 points, 0 failed" in end.stdout, end.stdout + end.stderr
+    assert not compare(outputs[0], outputs[1]) and not compare(outputs[0], outputs[2])
