@@ -399,23 +399,30 @@ def lever(x_alpha, x_beta, x):
     return f, 1.0 - f
 
 
-def equilibrium(phases, t, x, gas_constant=GAS_CONSTANT):
+def equilibrium(phases, t, x, gas_constant=GAS_CONSTANT, memory=None):
     """{"phases": [(name, fraction, x)], "mu": (2,), "g", "residual", "driving": {name: J/mol}} at (T, x).
 
     Raises ImpossibleComposition, TemperatureOutOfRange, NoEquilibrium. `driving`: depth of each phase below the plane (0: it takes part).
+    `memory`: a dict that keeps the fields of the last temperature between calls with the same phases.
     """
     if not 0 < x < 1:
         raise ImpossibleComposition(f"x = {x:g} is not the composition of a binary mixture; it must lie between 0 and 1, ends excluded")
     if not phases:
         raise BeyondBinary("no phase is given; name at least one")
-    frozen, limit, seeds = [p.at(t, gas_constant) for p in phases], 1e-9 * gas_constant * t, []
+    limit, seeds = 1e-9 * gas_constant * t, []
+    memory = {} if memory is None else memory
+    if memory.get("t") != t:
+        frozen = [p.at(t, gas_constant) for p in phases]
+        memory.update(t=t, frozen=frozen, lines=_fields(frozen, t, limit))
+    frozen, lines = memory["frozen"], memory["lines"]
     for _ in range(6):
-        found, mu, residual = _at_composition(frozen, _fields(frozen, t, limit, seeds), x)
+        found, mu, residual = _at_composition(frozen, lines, x)
         depths = [f.driving(mu) for f in frozen]
         missed = [(k, at) for k, (depth, at) in enumerate(depths) if depth > limit and min(abs(at - p[2]) for p in found) > 1e-9]
         if not missed:
             return {"phases": found, "mu": mu, "g": (1 - x) * mu[0] + x * mu[1], "residual": residual, "driving": {f.name: d for f, (d, _) in zip(frozen, depths)}}
         seeds += missed
+        lines = _fields(frozen, t, limit, seeds)
     raise NoEquilibrium(f"binary equilibrium at T = {t:g} K, x = {x:g}: {frozen[missed[0][0]].name} stays below the plane; report the data")
 
 

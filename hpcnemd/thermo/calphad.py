@@ -66,9 +66,10 @@ class System:
 
     def _point_own(self, names, t, x):
         if names not in self._own:
-            self._own[names] = binary_phases(self.db, self.components, names, self.gas_constant)
+            self._own[names] = binary_phases(self.db, self.components, names, self.gas_constant), {}
+        phases, memory = self._own[names]
         a, b = self.elements
-        found = binary_equilibrium(self._own[names], t, self._fractions(x)[b], self.gas_constant)
+        found = binary_equilibrium(phases, t, self._fractions(x)[b], self.gas_constant, memory)
         return {"phases": [(n, f, {a: 1 - xi, b: xi}) for n, f, xi in found["phases"]], "mu": dict(zip((a, b), found["mu"])), "g": found["g"],
                 "residual": found["residual"], "driving": found["driving"]}
 
