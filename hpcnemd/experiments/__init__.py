@@ -7,6 +7,9 @@ from ..core.errors import InputError
 REGISTRY = {
     "ionic_conductivity": "hpcnemd.experiments.ionic_conductivity",
     "work_theorems": "hpcnemd.experiments.work_theorems",
+    "loschmidt": "hpcnemd.experiments.loschmidt",
+    "coarse_graining": "hpcnemd.experiments.coarse_graining",
+    "orbital_instability": "hpcnemd.experiments.orbital_instability",
 }
 
 
