@@ -88,7 +88,7 @@ def test_a_replica_does_not_depend_on_its_company():
 def test_dragged_trap_from_equilibrium(tmp_path):
     result = result_of(tmp_path, "dragged_trap")
     assert result.number("mean work").target == pytest.approx(2.5545, abs=5e-5) and result.number("variance of the work").target == pytest.approx(5.109, abs=5e-4)
-    check(result, ("mean work", "variance of the work", *EQUILIBRIUM, "free energy, Jarzynski forward"))
+    check(result, ("mean work", "variance of the work", *EQUILIBRIUM))
     assert abs(result.number("free energy, second cumulant").value) < 3 * result.number("free energy, second cumulant").error
     assert all(one.value > 5 * one.error for one in result.ledger)      # S(A) <= S(B), forward and reverse
 
@@ -120,6 +120,7 @@ def test_sudden_stiffening(tmp_path):
     result = result_of(tmp_path, "stiffened_trap", {"samples": 1})
     check(result, ("mean work", *EQUILIBRIUM, "Crooks slope, histogram", "free energy, Jarzynski forward"))
     assert result.number("free energy, BAR").target == math.log(2)
+    assert not result.number("free energy, Jarzynski reverse").trusted         # exp(1.5 x^2) has no variance in the stiff trap
     work = ensemble.read(tmp_path / "ensemble.h5").arrays["work"][:, 0]
     assert stats.kstest(work[:20000], stats.gamma(0.5, scale=3.0).cdf).pvalue > 1e-3
     peer = bar(work[:20000], work[20000:])
@@ -130,7 +131,8 @@ def test_sudden_stiffening(tmp_path):
 @pytest.mark.parametrize("dynamics", ["overdamped", "underdamped"])
 def test_slow_stiffening(tmp_path, dynamics):
     result = result_of(tmp_path, "stiffened_trap", dynamics=dynamics, duration=2.0, steps=40)
-    check(result, (*EQUILIBRIUM, "Crooks slope, histogram", "free energy, Jarzynski forward", "free energy, Jarzynski reverse"), 3.5)
+    check(result, (*EQUILIBRIUM, "Crooks slope, histogram", "free energy, Jarzynski forward"), 3.5)
+    assert result.number("free energy, Jarzynski reverse").trusted == (dynamics == "overdamped")       # inertia: heavier tail
     assert result.number("mean work").value < 1.2           # less than at once
 
 

@@ -125,6 +125,7 @@ class EnsembleTable(Table):
     replicas: int = Key(ge=8, le=10**8, description="trajectories in each direction (mother systems for colour_field)")
     seed: int = Key(2026, ge=0, lt=2**63, description="the same seed gives the same trajectories")
     batch: int = Key(1024, ge=8, le=10**6, description="trajectories that one rank computes at a time, a multiple of 8; the results do not depend on the ranks")
+    cross_check: bool = Key(False, description="compare BAR with pymbar's in the report (pip install pymbar)")
     samples: int = Key(8, ge=1, le=10**4, description="times at which the work of each trajectory is kept, the last one at its end")
 
     @model_validator(mode="after")
@@ -192,4 +193,5 @@ class Deck(Table):
         whole = self.model_dump(mode="json", exclude_none=True)
         whole.pop("parallel")
         whole.pop("output")
+        whole["run"].pop("cross_check")
         return whole

@@ -43,6 +43,8 @@ def analyse(folder):
     for cause, n in causes.items():
         result.warnings.append(f"{n} of {len(status)} trajectories broke and are left out: {cause}")
     model = prepare(deck).model
+    if _wants_cross_check(path):
+        model.cross_check = True
     if deck.kind == "colour_field":
         from .estimate_colour import estimate
         estimate(result, model, parts["forward"])
@@ -51,6 +53,15 @@ def analyse(folder):
     else:
         driven(result, model, parts)
     return result
+
+
+def _wants_cross_check(path):
+    """From the deck that was run; its report may be asked for again with another choice."""
+    import tomllib
+    try:
+        return bool(tomllib.loads((path.parent / "deck.toml").read_text(encoding="utf-8"))["run"].get("cross_check", False))
+    except (OSError, KeyError, tomllib.TOMLDecodeError):
+        return False
 
 
 def total_work(rows, temperature):
@@ -70,6 +81,8 @@ def driven(result, model, parts):
     result.add("shadow work", Estimate(float(shadow.mean()), float(shadow.std(ddof=1) / len(shadow)**0.5)), None, "k_B T", "energy change - work + heat, mean")
     if "reverse" in parts:
         between_equilibria(result, exact, total_work(forward, temperature), total_work(parts["reverse"], temperature), temperature)
+        if getattr(model, "cross_check", False):
+            peer_check(result, total_work(forward, temperature), total_work(parts["reverse"], temperature))
         result.curves["work_paths"] = _paths(model, forward, temperature)
     else:
         between_steady_states(result, model, exact, forward, temperature)
@@ -111,6 +124,20 @@ def between_equilibria(result, exact, forward, reverse, temperature, what="work"
         share = float((works - shift < 0).mean())
         result.facts.append(f"{name}: S(B) - S(A) = {made.value:.4g} +- {made.error:.2g} k_B of system and bath on average, {made.value / made.error:.0f} standard errors above 0; "
                             f"{100 * share:.3g} % of the trajectories lower it")
+
+
+def peer_check(result, forward, reverse):
+    """BAR by pymbar on the same works, or a warning that it is not installed."""
+    from ...analysis import fluctuation_pymbar as peer
+    if not peer.available():
+        result.warnings.append("run.cross_check: pymbar is not installed; pip install pymbar")
+        return
+    other = peer.bar(forward, reverse)
+    result.add("free energy, BAR by pymbar", other, result.number("free energy, BAR").target, "k_B T", "same data")
+    difference = result.number("free energy, logistic intercept").value - other.value
+    result.facts.append(f"logistic intercept - pymbar's BAR = {difference:.1e} k_B T")
+    if abs(difference) > 1e-6:
+        result.warnings.append(f"the logistic intercept differs from pymbar's BAR by {difference:.2g} k_B T: report this")
 
 
 def between_steady_states(result, model, exact, rows, temperature):
