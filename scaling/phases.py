@@ -1,0 +1,92 @@
+"""Where a step's time goes, and what it sends: the engine's functions wrapped from outside, so that the loop carries no clock when nobody asks."""
+import time
+
+import numpy as np
+
+import hpcnemd.dynamics.loop as loop
+import hpcnemd.dynamics.simulation as simulation
+import hpcnemd.forces.evaluator as evaluator
+
+
+class Clock:
+    """Seconds by phase, each without the phases inside it. `clock`: time.perf_counter, or time.process_time where the machine is shared."""
+
+    def __init__(self, clock=time.process_time):
+        self.clock, self.seconds, self._inner, self._undo = clock, {}, [0.0], []
+
+    def wrap(self, owner, name, phase):
+        function = getattr(owner, name)
+        own = vars(owner).get(name)
+
+        def timed(*arguments, **options):
+            self._inner.append(0.0)
+            start = self.clock()
+            try:
+                return function(*arguments, **options)
+            finally:
+                spent = self.clock() - start
+                self.seconds[phase] = self.seconds.get(phase, 0.0) + spent - self._inner.pop()
+                self._inner[-1] += spent
+        setattr(owner, name, timed)
+        self._undo.append((owner, name, own))
+
+    def release(self):
+        for owner, name, own in reversed(self._undo):
+            setattr(owner, name, own) if own is not None else delattr(owner, name)
+        self._undo.clear()
+
+
+def watch(sim, clock):
+    """Wraps the parts of `sim`'s step. Phases: pair, mesh spread/gather/transform/exchange/rest, ghosts, lists, integration; the rest is the loop's own."""
+    for owner, name, phase in ((loop, "open_half", "integrate"), (loop, "close_half", "integrate"), (loop, "largest_displacement", "integrate"),
+                               (loop, "vote_max", "votes"), (loop, "ordered_sum", "votes"), (loop, "refresh", "ghosts"), (evaluator, "fold", "ghosts"),
+                               (simulation, "migrate", "lists"), (simulation, "halo", "lists"), (sim.forces, "rebuild", "lists"),
+                               (sim.forces.pair, "compute", "pair")):
+        clock.wrap(owner, name, phase)
+    mesh = sim.forces.mesh
+    if mesh is None:
+        return
+    clock.wrap(mesh, "compute", "mesh_rest")
+    if hasattr(mesh, "spread"):
+        for owner, name, phase in ((mesh, "spread", "mesh_spread"), (mesh, "gather", "mesh_gather"), (mesh.mesh, "deposit", "mesh_exchange"),
+                                   (mesh.mesh, "collect", "mesh_exchange"), (mesh.mesh.fft, "forward", "mesh_transform"),
+                                   (mesh.mesh.fft, "backward", "mesh_transform")):
+            clock.wrap(owner, name, phase)
+
+
+class CountingComm:
+    """A communicator that counts what this rank sends: messages from rank to rank, and collectives as size - 1 messages each."""
+
+    def __init__(self, comm):
+        self._comm, self.rank, self.size = comm, comm.rank, comm.size
+        self.messages = self.collectives = self.bytes = 0
+
+    def __getattr__(self, name):
+        return getattr(self._comm, name)
+
+    def _sent(self, array, collective=False, copies=1):
+        self.collectives += collective
+        self.messages += self.size - 1 if collective else 1
+        self.bytes += array.nbytes * copies
+
+    def Isend(self, array, *where, **more):
+        self._sent(array)
+        return self._comm.Isend(array, *where, **more)
+
+    def Allgather(self, array, into):
+        self._sent(np.asarray(array), True, self.size - 1)
+        return self._comm.Allgather(array, into)
+
+    def Alltoallv(self, out, into):
+        counts = np.asarray(out[1][0] if np.ndim(out[1][0]) else out[1])
+        self._sent(out[0], True)
+        self.bytes -= int(counts[self.rank]) * out[0].itemsize          # what stays here
+        return self._comm.Alltoallv(out, into)
+
+    def allgather(self, value):
+        self.collectives += 1
+        self.messages += self.size - 1
+        return self._comm.allgather(value)
+
+    def reset(self):
+        self.messages = self.collectives = self.bytes = 0

@@ -1,0 +1,103 @@
+"""One benchmark process of the single-rank prototypes: PATH CASE STEPS BLOCKS FOLDER float64|float32 (see peers.run_prototype).
+
+They were written for AVX-512; elsewhere their reciprocal roots become sqrt and division and their compress-store a loop over bits."""
+import json
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+from cases import case_of, system_of
+from peers import PROTOTYPE_SPLITTING
+
+from hpcnemd.kernels.simd import choose_path, trailing_zeros
+
+
+def make_portable():
+    """Replaces what only AVX-512 has, before the prototypes' modules use it."""
+    import perf_simd
+    from llvmlite import ir
+    from numba import njit, types
+    from numba.extending import intrinsic
+
+    @intrinsic
+    def mask_bits(context, mask):
+        def code(context, builder, signature, arguments):
+            return builder.zext(builder.bitcast(arguments[0], ir.IntType(16)), ir.IntType(64))
+        return types.int64(mask), code
+
+    @njit(error_model="numpy")
+    def compress_store(array, place, base, mask):
+        bits = mask_bits(mask)
+        at = place
+        while bits:
+            array[at] = base + trailing_zeros(bits)
+            at += 1
+            bits &= bits - 1
+        return at - place
+    perf_simd.compress_store16 = compress_store
+    import perf_ionic
+    kernel, lines = perf_ionic.mk_i4jk, perf_ionic.pair_src
+    perf_ionic.mk_i4jk = lambda element, k, dp, de, roots, full, *more, **named: kernel(element, k, dp, de, 0, full, *more, **named)
+    perf_ionic.pair_src = lambda dp, de, kind, roots, *more, **named: lines(dp, de, kind, 0, *more, **named)
+
+
+def field_of(system):
+    """The table in the form that MDI takes."""
+    names, field = system.kinds.names, system.forcefield
+    terms = {(a, b): field.terms(p, q) for a, p in enumerate(names) for b, q in enumerate(names)}
+    matrix = lambda value: np.array([[value(terms[a, b]) for b in range(len(names))] for a in range(len(names))])       # noqa: E731
+    born = field.name == "nacl_tosi_fumi"
+    return {"kind": "born" if born else "buck", "q": list(system.kinds.charge), "m": [float(field.masses[field.species.index(n)]) for n in names],
+            "A": matrix(lambda t: t.a1 * t.decay), "C": matrix(lambda t: 6 * t.powers.get(6, 0.0)),
+            "D": matrix(lambda t: 8 * t.powers.get(8, 0.0)) if born else matrix(lambda t: -1.4426950408889634 * (t.decay or 1.0))}
+
+
+def engine_of(case, system, single):
+    """(object with run(steps), a function that gives its forces by id)."""
+    element = np.float32 if single else np.float64
+    rng = np.random.default_rng(3)
+    position = system.position - np.floor(system.position / system.box.lengths) * system.box.lengths
+    lengths, n = np.array(system.box.lengths), len(position)
+    if not case.charged:
+        import perf_md_lj
+        velocity = rng.normal(size=position.shape) * np.sqrt(case.temperature)
+        md = perf_md_lj.MD(position, velocity - velocity.mean(0), lengths, case.cutoff, case.skin, case.timestep, element)
+        return md, None
+    import perf_md_ion
+    field, (beta, spacing, skin) = field_of(system), PROTOTYPE_SPLITTING[case.forcefield]
+    if field["kind"] == "born":
+        perf_md_ion.RHO = 1 / system.forcefield.terms("Na", "Cl").decay
+    mass = np.array(field["m"])[system.species] * 103.6427
+    velocity = rng.normal(size=position.shape) * np.sqrt(8.617e-5 * case.temperature / mass)[:, None]
+    beta = case.damping or beta
+    mesh = tuple(2 * int(np.ceil(length / spacing / 2)) for length in lengths)
+    md = perf_md_ion.MDI(position, velocity, system.species.astype(np.int32), lengths, case.cutoff, skin, case.timestep, beta, 8, mesh, element, ff=field, kspace=case.mesh)
+
+    def forces():
+        out = np.zeros((n, 3))
+        out[md.id] = md.F[:, md.slots].T
+        return out
+    return md, forces
+
+
+def main(path, name, steps, blocks, folder, kind):
+    sys.path.insert(0, path)
+    if choose_path("auto") != "avx512":
+        make_portable()
+    case, steps = case_of(name), int(steps)
+    system = system_of(case)
+    md, forces = engine_of(case, system, kind == "float32")
+    if forces is not None and case.mesh:
+        np.save(Path(folder, "prototype.npy"), forces())
+    md.run(steps)
+    out = []
+    for _ in range(int(blocks)):
+        wall, cpu = time.perf_counter(), time.process_time()
+        md.run(steps, 10 if case.charged else 20)
+        out.append([time.perf_counter() - wall, time.process_time() - cpu])
+    Path(folder, "prototype.json").write_text(json.dumps({"particles": len(system.species), "steps": steps, "blocks": out, "phases": {}, "version": "prototype"}), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:7])
