@@ -85,12 +85,18 @@ def build_parser():
     doctor = command("doctor", "test this machine: MPI, HDF5 writers, compiled kernels, disk; under mpirun too")
     doctor.add_argument("--folder", default=".", help="where result files would go (default: here)")
     doctor.add_argument("--time-limit", type=float, default=30.0, metavar="S", help="per writer (default: %(default)g s)")
+
+    from .thermo import add_parser
+    add_parser(commands)
     return parser
 
 
 def dispatch(arguments):
     """Runs one command that needs no MPI and returns its exit code."""
     name = arguments.command
+    if name == "thermo":
+        from .thermo import dispatch as calculate
+        return calculate(arguments)
     if name == "init":
         from .init import write_deck
         return write_deck(arguments.name, arguments.structure, arguments.forcefield)
@@ -112,6 +118,9 @@ def dispatch(arguments):
 
 def parallel_work(arguments):
     """The function of a communicator that a parallel command runs."""
+    if arguments.command == "thermo":
+        from .thermo import parallel_work as sweep
+        return sweep(arguments)
     if arguments.command == "run":
         from .run import run_deck
         return lambda comm: run_deck(comm, arguments.deck, report=not arguments.no_report)
@@ -122,11 +131,16 @@ def parallel_work(arguments):
     return lambda comm: examine(comm, arguments.folder, arguments.time_limit)
 
 
+def starts_mpi(arguments):
+    """Whether a command runs on ranks."""
+    return arguments.command in ("run", "energy", "doctor") or arguments.command == "thermo" and arguments.thermo_command == "sweep"
+
+
 def main(argv=None):
     one_thread()
     arguments = build_parser().parse_args(argv)
     try:
-        if arguments.command in ("run", "energy", "doctor"):
+        if starts_mpi(arguments):
             from ..parallel.launch import run_to_end
             run_to_end(parallel_work(arguments))
         sys.exit(dispatch(arguments) or 0)

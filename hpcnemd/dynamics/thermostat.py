@@ -11,6 +11,7 @@ from ..core.errors import InputError
 from ..core.units import BOLTZMANN
 
 KINDS = ("nose_hoover", "gaussian", "langevin", "none")
+CHAIN = 3           # links at equilibrium
 
 
 class NoThermostat:
@@ -25,7 +26,9 @@ class NoThermostat:
         return self.velocity.copy()
 
     def restore(self, variables):
-        self.velocity[:] = variables
+        """Take up the variables of another thermostat of this kind; links that one of them lacks start at rest."""
+        kept = min(len(variables), len(self.velocity))
+        self.velocity[:kept] = variables[:kept]
 
 
 class GaussianIsokinetic(NoThermostat):
@@ -37,7 +40,10 @@ class GaussianIsokinetic(NoThermostat):
 
 
 class NoseHooverChain(NoThermostat):
-    """`time` fs sets the masses Q_1 = g kT time^2, Q_k = kT time^2; `chain` links."""
+    """`time` fs sets the masses Q_1 = g kT time^2, Q_k = kT time^2; `chain` links.
+
+    In a steady state <2K> = g kT + Q_1 <v_1 v_2>: exact with one link, but with more of them too hot where work flows through (v_1 > 0), by 0.35 % in
+    molten NaCl at 0.05 V/angstrom. Hence the defaults of `make_thermostat`."""
     kind, code = "nose_hoover", 2
 
     def __init__(self, temperature, degrees, time=100.0, chain=3):
@@ -59,8 +65,9 @@ class Langevin(NoThermostat):
         self.spread = np.where(on, np.sqrt((1 - keep * keep) * BOLTZMANN * temperature / mass), 0.0)
 
 
-def make_thermostat(kind, temperature, colour, driven, timestep, time=100.0, chain=3, group="all"):
-    """(thermostat, on): `on` (s,) says which species it acts on. `group`: "all", "framework" or "mobile". Raises InputError."""
+def make_thermostat(kind, temperature, colour, driven, timestep, time=100.0, chain=None, group="all"):
+    """(thermostat, on): `on` (s,) says which species it acts on. `group`: "all", "framework" or "mobile". `chain` None: one link where a drive works
+    on the system, else CHAIN links. Raises InputError."""
     choices = {"all": np.ones_like(colour.mobile), "framework": ~colour.mobile, "mobile": colour.mobile}
     if kind not in KINDS:
         raise InputError(f"run.thermostat.kind = {kind!r}: one of {', '.join(KINDS)}")
@@ -77,7 +84,7 @@ def make_thermostat(kind, temperature, colour, driven, timestep, time=100.0, cha
     if kind == "gaussian":
         return GaussianIsokinetic(temperature, degrees), on
     if kind == "nose_hoover":
-        return NoseHooverChain(temperature, degrees, time, chain), on
+        return NoseHooverChain(temperature, degrees, time, chain or (1 if driven else CHAIN)), on
     if driven and np.any(colour.charge[on] != 0):
         raise InputError("run.thermostat.kind = \"langevin\": its friction acts on absolute velocities and would brake the driven current "
                          "itself; write kind = \"nose_hoover\" (or set group to species that carry no colour charge)")

@@ -184,6 +184,21 @@ def nearest_pair(structure):
     return min(float(distance[i, 1]), edge), i, j
 
 
+def close_pairs(structure, distance):
+    """[(distance, i, j)] of all pairs of ions nearer than `distance` (angstrom; at most half the shortest edge is looked at), nearest image."""
+    from scipy.spatial import cKDTree
+    box = structure.box
+    reach = min(distance, 0.499 * float(box.lengths[:box.dimensions].min()))
+    if reach <= 0:
+        return []
+    position, image = structure.positions.copy(), np.zeros((len(structure.names), 3), np.int64)
+    box.wrap(position, image)
+    pairs = cKDTree(position[:, :box.dimensions], boxsize=box.lengths[:box.dimensions]).query_pairs(reach, output_type="ndarray")
+    apart = position[pairs[:, 0]] - position[pairs[:, 1]]
+    apart -= box.lengths * np.round(apart / box.lengths)
+    return sorted((float(r), int(i), int(j)) for r, (i, j) in zip(np.linalg.norm(apart, axis=1), pairs))
+
+
 def structure_problems(structure, forcefield=None, minimum_distance=0.5):
     """Messages (list of str, empty where all is well): positions that are not finite, ions that overlap, species that the force field lacks, charge."""
     bad = np.flatnonzero(~np.isfinite(structure.positions).all(axis=1))

@@ -9,7 +9,9 @@ from ..core.errors import InputError
 from ..core.state import Species
 from ..forces.coulomb import CoulombSettings, choose_coulomb, coulomb_force_scale
 from ..forces.forcefield import ForceField, load_forcefield
-from .structures import Structure, kinds_of, load_structure, structure_problems
+from ..forces.pair import RealSpace
+from ..forces.pair_table import PairTable
+from .structures import Structure, close_pairs, kinds_of, load_structure, structure_problems
 
 CUTOFF_LIMIT = 3.0      # box lengths: beyond it a particle would have hundreds of images of itself in its list
 
@@ -56,7 +58,24 @@ def prepare_system(structure, forcefield, coulomb="spme", accuracy=1e-5, cutoff=
         extra = {"damping": damping} if damping is not None else {}
         scale = coulomb_force_scale(structure.box, kinds, species, structure.positions) if coulomb in ("spme", "ewald") else None
         settings = choose_coulomb(coulomb, accuracy, cutoff, structure.box, kinds, counts, truncation, force_scale=scale, **extra)
+    fallen = _inside_the_wall(structure, forcefield, kinds, species, cutoff, truncation, settings)
+    if fallen:
+        raise InputError(fallen)
     return System(structure.box, kinds, species, structure.positions, counts, forcefield, float(cutoff), float(skin), truncation, settings)
+
+
+def _inside_the_wall(structure, forcefield, kinds, species, cutoff, truncation, settings):
+    """Messages: pairs of ions so close that the pair function attracts them to r = 0 (a Buckingham exponential loses against -C/r^6 and the charges)."""
+    real = RealSpace("dsf" if settings.method == "dsf" else "ewald", settings.beta, cutoff) if settings is not None else None
+    wall = PairTable(forcefield, kinds, cutoff, truncation, real).minimum_distance
+    problems = []
+    for distance, i, j in close_pairs(structure, float(wall.max())):
+        limit = wall[species[i], species[j]]
+        if distance < limit:
+            problems.append(f"structure: ions {i} ({structure.names[i]}) and {j} ({structure.names[j]}) are {distance:.3f} angstrom apart, inside the "
+                            f"repulsive wall of {forcefield.name} ({limit:.3f} angstrom), where they would fall into each other; move them apart, or relax "
+                            "the structure with another force field first")
+    return problems[:5]
 
 
 def system_of_deck(structure_table, forcefield_table, base="."):

@@ -68,7 +68,7 @@ class ForcefieldTable(Table):
 class ThermostatTable(Table):
     kind: Literal["nose_hoover", "gaussian", "langevin", "none"] = Key("nose_hoover", description="nose_hoover, gaussian, langevin, none")
     time: Time = Key(100.0, description="relaxation time")
-    chain: int = Key(3, ge=1, le=10, description="links of the Nose-Hoover chain")
+    chain: int | None = Key(None, ge=1, le=10, description="links of the Nose-Hoover chain; default 3, and 1 under a drive, where more would bias the temperature")
     group: Literal["all", "framework", "mobile"] = Key("all", description="the ions it acts on: all, framework, mobile")
 
 

@@ -64,8 +64,8 @@ def deck_of(file, drive=None, **changes):
 
 
 SALT_MODES = {
-    "current": ['kind = "constant_current"', 'current_density = "1.745e7 A/cm^2"', 'mobile = "all"'],
-    "field": ['kind = "constant_field"', 'field = "0.05 V/angstrom"', 'mobile = "all"'],
+    "current": ['kind = "constant_current"', 'current_density = "8.725e6 A/cm^2"', 'mobile = "all"'],
+    "field": ['kind = "constant_field"', 'field = "0.025 V/angstrom"', 'mobile = "all"'],
     "equilibrium": ['kind = "none"', 'mobile = "all"'],
 }
 

@@ -137,10 +137,10 @@ def test_temperatures_count_the_degrees_of_freedom():
 
 def test_nose_hoover_chain_samples_the_canonical_energy():
     """Mean and variance of the kinetic energy over 40 blocks, each within 3.5 standard errors of g kT/2 and g (kT)^2/2 (correct code fails in 0.1 %)."""
-    sim, watch = build(SerialComm(), timestep=2.0), Watch(25)
+    sim, watch = build(SerialComm(), "none", 0.0, timestep=2.0), Watch(25)
     advance(sim, 2000)
     advance(sim, 22000, [watch])
-    g, kt = 3 * N - 4, BOLTZMANN * 600.0
+    g, kt = 3 * N - 3, BOLTZMANN * 600.0
     kinetic = np.array(watch.temperature) * BOLTZMANN * g / 2
     for values, target in ((kinetic, g * kt / 2), ((kinetic - g * kt / 2) ** 2, g * kt**2 / 2)):
         blocks = values.reshape(40, -1).mean(axis=1)
