@@ -118,19 +118,19 @@ def hashed(seed, point, step):
 
 
 @njit(cache=True, error_model="numpy")
-def fill_cell(cx, cy, grid, seed, x, y):
-    """Points spread evenly at random over cell (cx, cy) of a grid x grid partition."""
+def fill_cell(cx, cy, grid, seed, first, x, y):
+    """Points number `first` and following spread evenly at random over cell (cx, cy) of a grid x grid partition."""
     for i in range(x.shape[0]):
-        x[i] = (cx + hashed(seed, i, 0)) / grid
-        y[i] = (cy + hashed(seed, i, 1)) / grid
+        x[i] = (cx + hashed(seed, first + i, 0)) / grid
+        y[i] = (cy + hashed(seed, first + i, 1)) / grid
 
 
 @njit(cache=True, error_model="numpy")
-def scatter_in_cells(grid, seed, step, x, y):
+def scatter_in_cells(grid, seed, first, step, x, y):
     """Each point gets a new random place in the cell where it is: what is known is now the cell, nothing finer."""
     for i in range(x.shape[0]):
-        x[i] = (min(int(x[i] * grid), grid - 1) + hashed(seed, i, 2 * step)) / grid
-        y[i] = (min(int(y[i] * grid), grid - 1) + hashed(seed, i, 2 * step + 1)) / grid
+        x[i] = (min(int(x[i] * grid), grid - 1) + hashed(seed, first + i, 2 * step)) / grid
+        y[i] = (min(int(y[i] * grid), grid - 1) + hashed(seed, first + i, 2 * step + 1)) / grid
 
 
 @njit(cache=True, error_model="numpy")

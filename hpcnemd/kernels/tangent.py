@@ -11,12 +11,14 @@ FAST = {"contract", "arcp", "nsz"}          # no reassociation: sums repeat bit 
 def forces(position, length, cutoff_squared, dq, force, df, along):
     """force (n, d) and its derivative along each column, df (n, d, k) = sum over pairs of the Hessian times dq; `along` (k,) is work space.
 
-    Of the pair energy u: A = u'/r, B = (u'' - u'/r)/r^2, change of the force -(A dr + B (r . dr) r). Returns the sum of pair energies."""
+    Of the pair energy u: A = u'/r, B = (u'' - u'/r)/r^2, change of the force -(A dr + B (r . dr) r). Returns the sum of pair energies,
+    which vanish at the cutoff."""
     n, d, k = dq.shape
     force[:] = 0.0
     df[:] = 0.0
     r = np.empty(3)
-    half, energy = 0.5 * length, 0.0
+    energy, far = 0.0, 1.0 / (cutoff_squared * cutoff_squared * cutoff_squared)
+    shift = 4.0 * (far * far - far)
     for i in range(n - 1):
         for j in range(i + 1, n):
             square = 0.0
@@ -31,7 +33,7 @@ def forces(position, length, cutoff_squared, dq, force, df, along):
             six = inverse * inverse * inverse
             strength = 24.0 * (2.0 * six * six - six) * inverse
             bend = 96.0 * (7.0 * six * six - 2.0 * six) * inverse * inverse
-            energy += 4.0 * (six * six - six)
+            energy += 4.0 * (six * six - six) - shift
             along[:] = 0.0
             for a in range(d):
                 force[i, a] += strength * r[a]

@@ -115,6 +115,9 @@ def random_flights(flights, skip, centres, cells, side, first, inside, start, ou
         nx, ny = x - centres[which, 0], y - centres[which, 1]
         nx -= length * np.rint(nx / length)
         ny -= length * np.rint(ny / length)
+        r = math.hypot(nx, ny)                              # not quite 1, and the error would feed on itself
+        nx /= r
+        ny /= r
         speed = vx * nx + vy * ny
         vx -= 2.0 * speed * nx
         vy -= 2.0 * speed * ny

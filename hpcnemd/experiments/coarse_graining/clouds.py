@@ -23,10 +23,9 @@ class Cloud:
         self.comm, self.name, self.cells, self.seed = comm, name, table.cells, seed
         self.parameter = float(getattr(table, PARAMETERS[name])) if name in PARAMETERS else 0.0
         self.whole = name == "cat_whole"
-        first, last = table.points * comm.rank // comm.size, table.points * (comm.rank + 1) // comm.size
-        self.seed = (seed + 0x9E3779B97F4A7C15 * first) % 2**63     # a stream of its own for each share
-        self.x, self.y = np.empty(last - first), np.empty(last - first)
-        maps.fill_cell(cell[0], cell[1], table.cells, self.seed, self.x, self.y)
+        self.first, last = table.points * comm.rank // comm.size, table.points * (comm.rank + 1) // comm.size
+        self.x, self.y = np.empty(last - self.first), np.empty(last - self.first)
+        maps.fill_cell(cell[0], cell[1], table.cells, self.seed, self.first, self.x, self.y)
         if self.whole:
             self._enter_whole()
         self.counts = np.empty(table.cells**2, np.int64)
@@ -44,7 +43,7 @@ class Cloud:
         """Points lose their places inside their cells."""
         if self.whole:
             self.x, self.y = ((one >> np.uint64(11)).astype(np.float64) * 2.0**-53 for one in (self.x, self.y))
-        maps.scatter_in_cells(self.cells, self.seed, step + 1, self.x, self.y)
+        maps.scatter_in_cells(self.cells, self.seed, self.first, step + 1, self.x, self.y)
         if self.whole:
             self._enter_whole()
 

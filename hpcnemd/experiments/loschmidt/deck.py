@@ -11,10 +11,11 @@ Arithmetic = Literal["float32", "float64", "int64"]
 
 
 class GasTable(Table):
-    """Soft discs in the left half of a periodic square box."""
+    """Soft discs in a periodic square box."""
     particles: tuple[Annotated[int, Key(ge=50, le=10**7)], ...] = Key((2500,), description="numbers of discs; each is a case of its own")
     density: Annotated[float, Key(gt=0, le=0.45)] = Key(0.3, description="discs per area of the whole box")
     temperature: Positive = Key(1.0, description="of the start")
+    region: Literal["half", "whole"] = Key("half", description="where the discs start: half (they expand), whole (only their velocities are out of equilibrium)")
     start: Literal["maxwell", "equal_speeds"] = Key("maxwell", description="velocities at the start: maxwell, equal_speeds (Boltzmann's H then falls from far above)")
     timestep: Annotated[float, Key(gt=0, le=0.01)] = Key(0.004, description="time step")
 

@@ -24,9 +24,9 @@ def mean_of(samples):
 
 
 def recoveries(rows):
-    """(replicas,) recovery of each run: entropies at the start, the highest one, and at the end."""
+    """(replicas,) recovery of each run: entropies at the start, the highest one, and at the end; nan where the start had the highest."""
     entropy = rows["entropy"]
-    return np.array([recovery(one[0], one.max(), one[-1]) for one in entropy])
+    return np.array([recovery(one[0], one.max(), one[-1]) if one.max() > one[0] else math.nan for one in entropy])
 
 
 def analyse(folder):
@@ -133,8 +133,11 @@ def _h_theorem(result, deck, found):
         late = slice(half - half // 4, half + 1)
         h, temperature = rows["h_function"][:, late], rows["temperature"][:, late]
         rest = h - np.array([[expected_h(n, edges, t) for t in line] for line in temperature])
-        result.add(f"H - H_eq, {n} discs", _blocked(rest), 0.0, note="last quarter of the longest way out; H_eq for this number of discs, these bins and the "
-                                                                     "temperature of each look")
+        # after an expansion the flow along the box has to die first: several passages of sound, not less than one box length of thermal motion
+        settled = case.time >= (math.sqrt(n / deck.gas.density) if deck.gas.region == "half" else 10.0)
+        result.add(f"H - H_eq, {n} discs", _blocked(rest), 0.0 if settled else None,
+                   note="last quarter of the longest way out" + ("" if settled else ", while the gas still flows") + "; H_eq for this number of discs, these bins "
+                        "and the temperature of each look")
         corrected = _blocked(h - (rows["occupied"][:, late] - 1) / (2 * n))
         result.add(f"H corrected, {n} discs", corrected, None, note=f"Maxwell at the same temperature: {np.mean([maxwell_h(t) for t in temperature.ravel()]):.4f}")
         result.add(f"a2 at the start, {n} discs", mean_of(rows["fourth_moment"][:, 0]), -0.5 if deck.gas.start == "equal_speeds" and not n % 2 else None)
@@ -142,10 +145,10 @@ def _h_theorem(result, deck, found):
 
 
 def _blocked(looks):
-    """Estimate of the mean of looks (replicas, looks); neighbouring looks share velocities, so that blocks of five are the samples."""
-    blocks = max(2, looks.shape[1] // 5)
-    means = np.array([part.mean() for line in looks for part in np.array_split(line, blocks)])
-    return mean_of(means)
+    """Estimate of the mean of looks (replicas, looks). Neighbouring looks share velocities: the error is the larger one of blocks of three and of single looks."""
+    blocks = max(2, looks.shape[1] // 3)
+    means = mean_of([part.mean() for line in looks for part in np.array_split(line, blocks)])
+    return Estimate(float(looks.mean()), max(means.error, mean_of(looks.ravel()).error))
 
 
 def _sentences(result, found):

@@ -47,12 +47,12 @@ def cases_of(deck):
 
 
 def start_of(table, n, seed, replica):
-    """(positions, velocities) (n, 2): a lattice in the left half; velocities of the wanted kind without total momentum."""
-    length = math.sqrt(n / table.density)
-    rows = math.ceil(math.sqrt(2 * n))
+    """(positions, velocities) (n, 2): a lattice in the left half or the whole box; velocities of the wanted kind without total momentum."""
+    length, share = math.sqrt(n / table.density), 0.5 if table.region == "half" else 1.0
+    rows = math.ceil(math.sqrt(n / share))
     columns = -(-n // rows)
     k = np.arange(n)
-    position = np.column_stack([(k // rows + 0.5) * length / 2 / columns, (k % rows + 0.5) * length / rows])
+    position = np.column_stack([(k // rows + 0.5) * length * share / columns, (k % rows + 0.5) * length / rows])
     random = generator(seed, "velocities", replica)
     if table.start == "equal_speeds":                   # opposite pairs: no momentum, and exactly one speed (one disc rests where n is odd)
         angle = 2 * np.pi * random.random(n // 2)
