@@ -34,6 +34,8 @@ def transient(result, model, rows, dissipation, last, groups, field):
     series = rows["current"].reshape(mothers, -1, rows["current"].shape[-1])
     direct, direct_error, through, through_error = theorem.transient_correlation(np.asarray(model.times), field * series[:, :, 0], series)
     result.add("current, direct average", Estimate(direct[-1], direct_error[-1]), None, "", f"at t = {model.times[-1]:g}")
+    alone = theorem.mean(rows["current"][:, :, 0, -1].mean(axis=1))
+    result.add("current, direct average, no images", alone, None, "", "the images cancel most of the noise of a weak field; this is what one gets without them")
     result.add("current, TTCF", Estimate(through[-1], through_error[-1]), None, "", "transient time correlation function")
     difference = (series.mean(axis=1)[:, -1] - _through(model.times, field, series)[:, -1])
     result.add("direct - TTCF", theorem.mean(difference), 0.0, "", "pairs of the same mothers")
