@@ -116,6 +116,8 @@ def gather(position, charge, n, scale, low, period, first, last, order, table, s
     return 0
 
 
+# Rows are taken as slices below: an index that is a sum might be negative, and the test for it would keep the loop from being vectorised.
+
 @njit(cache=True, error_model="numpy", fastmath=FAST)
 def pack_planes(brick, planes, ny, nz, rows, columns, message):
     """message (len(planes), rows, columns), flat: the used part of the brick's planes."""
@@ -123,8 +125,9 @@ def pack_planes(brick, planes, ny, nz, rows, columns, message):
     for a in range(planes.size):
         for y in range(rows):
             row = (planes[a] * ny + y) * nz
+            into, out = message[at:at + columns], brick[row:row + columns]
             for z in range(columns):
-                message[at + z] = brick[row + z]
+                into[z] = out[z]
             at += columns
 
 
@@ -135,8 +138,9 @@ def unpack_planes(message, planes, ny, nz, rows, columns, brick):
     for a in range(planes.size):
         for y in range(rows):
             row = (planes[a] * ny + y) * nz
+            into, out = brick[row:row + columns], message[at:at + columns]
             for z in range(columns):
-                brick[row + z] = message[at + z]
+                into[z] = out[z]
             at += columns
 
 
@@ -149,11 +153,13 @@ def add_planes(source, source_planes, source_ny, source_nz, planes, first_y, fir
         y = first_y
         for r in range(rows):
             at = (source_planes[a] * source_ny + r) * source_nz
+            row = slab[planes[a], y]
             z, done = first_z, 0
             while done < columns:
                 run = min(nz - z, columns - done)
+                into, out = row[z:z + run], source[at + done:at + done + run]
                 for c in range(run):
-                    slab[planes[a], y, z + c] += source[at + done + c]
+                    into[c] += out[c]
                 done += run
                 z = 0
             y = y + 1 if y + 1 < ny else 0
@@ -167,11 +173,13 @@ def take_planes(slab, planes, first_y, first_z, rows, columns, target, target_pl
         y = first_y
         for r in range(rows):
             at = (target_planes[a] * target_ny + r) * target_nz
+            row = slab[planes[a], y]
             z, done = first_z, 0
             while done < columns:
                 run = min(nz - z, columns - done)
+                into, out = target[at + done:at + done + run], row[z:z + run]
                 for c in range(run):
-                    target[at + done + c] = slab[planes[a], y, z + c]
+                    into[c] = out[c]
                 done += run
                 z = 0
             y = y + 1 if y + 1 < ny else 0
