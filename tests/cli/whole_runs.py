@@ -56,8 +56,7 @@ def write_deck(path, *changes, more=""):
 def environment(**more):
     env = {name: value for name, value in os.environ.items() if not name.startswith(("OMPI_COMM", "PMIX", "SLURM_"))}
     return env | {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "OMPI_MCA_rmaps_base_oversubscribe": "1",
-                  "PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe", "OMPI_MCA_mpi_yield_when_idle": "1",
-                  "OMPI_MCA_odls_base_sigkill_timeout": "60"} | more        # s from SIGTERM to SIGKILL: on a busy machine 1 s is no step
+                  "PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe", "OMPI_MCA_mpi_yield_when_idle": "1"} | more
 
 
 def start(ranks, *words, env=None, **options):
@@ -106,11 +105,11 @@ def wait_for(path, text, process, limit=200):
     return False
 
 
-def stop_by(number, deck, ranks, block):
-    """Starts a deck, sends the signal to mpirun after `block`, and returns (exit code, text)."""
-    process = start_deck(deck, ranks)
+def stop_by(number, deck, ranks, block, one_rank=False, **more):
+    """Starts a deck, sends the signal after `block`, to mpirun or to its last rank alone, and returns (exit code, text). `more`: environment."""
+    process = start_deck(deck, ranks, env=more)
     assert wait_for(deck.with_suffix("") / "journal.jsonl", f'"block": {block},', process), end_of(process)
-    process.send_signal(number)
+    os.kill(children(process)[-1] if one_rank else process.pid, number)
     return end_of(process)
 
 
