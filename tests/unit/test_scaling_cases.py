@@ -1,0 +1,81 @@
+"""The benchmark's cases, records and model: what they are made of, not how fast they run."""
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+SCALING = Path(__file__).resolve().parents[2] / "scaling"
+
+
+@pytest.fixture(autouse=True)
+def scaling_on_the_path(monkeypatch):
+    monkeypatch.syspath_prepend(str(SCALING))
+    yield
+    for name in ("cases", "phases", "peers", "quiet", "ours", "accuracy", "bench", "model"):
+        sys.modules.pop(name, None)
+
+
+def test_cases_hold_the_particles_that_their_names_say():
+    import cases
+    for case in cases.CASES.values():
+        if np.prod(case.cells) <= 27:
+            assert len(cases.structure_of(case).positions) == int(case.name.split("_")[1])
+    wide, one = cases.case_of("nacl_216_x3"), cases.case_of("nacl_216")
+    assert len(cases.structure_of(wide).positions) == 3 * 216
+    assert cases.structure_of(wide).box.lengths[0] == pytest.approx(3 * cases.structure_of(one).box.lengths[0])
+
+
+def test_an_unknown_case_is_told_which_exist():
+    import cases
+    with pytest.raises(KeyError, match="llzo_1536"):
+        cases.case_of("llzo_1537")
+
+
+def test_phases_add_up_to_the_step_and_leave_the_engine_as_it_was():
+    import hpcnemd.dynamics.loop as loop
+    import cases
+    import ours
+    from hpcnemd.parallel.serial import SerialComm
+    before = loop.open_half, loop.refresh
+    case = cases.case_of("nacl_216")
+    found = ours.details(case, cases.system_of(case), SerialComm(), 10)
+    assert {"pair", "mesh_transform", "integrate", "ghosts", "loop"} <= set(found["phases"])
+    assert min(found["phases"].values()) >= 0 and found["phases"]["pair"] > 0
+    assert (loop.open_half, loop.refresh) == before
+
+
+def test_the_reference_tells_a_coarse_mesh_from_a_fine_one():
+    import accuracy
+    import cases
+    case = cases.case_of("nacl_216")
+    coarse, fine = cases.system_of(case, 1e-3), cases.system_of(case, 1e-6)
+    reference, _ = accuracy.reference_of(case, fine)
+    errors = [accuracy.error(accuracy.forces_of(one, settings=one.coulomb), reference) for one in (coarse, fine)]
+    assert 1e-5 < errors[0] < 3e-3 and errors[1] < 0.05 * errors[0]
+
+
+def test_lammps_gets_the_parameters_of_the_table():
+    import cases
+    import peers
+    case = cases.case_of("llzo_192")
+    system = cases.system_of(case)
+    lines = peers._pair_lines(case, system)
+    names = system.kinds.names
+    a, b = sorted((names.index("Zr"), names.index("O")))
+    line = next(text for text in lines if text.startswith(f"pair_coeff {a + 1} {b + 1} "))
+    assert [float(x) for x in line.split()[3:]] == pytest.approx([985.869, 0.3760, 0.0])
+
+
+def test_the_model_finds_the_coefficients_that_made_the_times():
+    import model
+    true = np.array([2e-9, 3e-8, 1e-8, 5e-10, 2e-9, 1e-4])
+    lines = []
+    for name, mesh in (("nacl_216", 12), ("nacl_216_x2", 16), ("nacl_216_x4", 20), ("llzo_192", 14), ("llzo_192_x2", 18), ("llzo_192_x3", 24), ("nacl_1728", 24)):
+        line = {"case": name, "particles": 0, "ranks": 1, "quiet": True, "coulomb": {"mesh": [mesh] * 3, "order": 8}}
+        import cases
+        line["particles"] = len(cases.structure_of(cases.case_of(name)).positions)
+        line["atom_steps_per_s"] = [line["particles"] / model.predict(true, model.work_of(line))]
+        lines.append(line)
+    found = model.fit(lines[:-1])
+    assert model.predict(found, model.work_of(lines[-1])) == pytest.approx(model.seconds_of(lines[-1]), rel=0.02)
