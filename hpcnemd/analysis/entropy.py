@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 
-LARGEST_ENERGY, ENERGY_BIN = 12.0, 0.25     # of the bins of H, in units of the temperature
+LARGEST_ENERGY, ENERGY_BIN = 12.0, 0.24     # of the bins of H, in units of the temperature; T itself, the energy of equal speeds, is no edge
 
 
 def shannon(counts):

@@ -12,6 +12,7 @@ from ..kernels import tangent as soft_kernels
 from ..kernels import tangent_discs as disc_kernels
 from ..parallel.reduce import ordered_sum
 
+MELTING = 3.0           # times the temperature during the first third of equilibration: the lattice of the start must not survive as a crystal
 CUTOFFS = {"wca": 2.0 ** (1.0 / 6.0), "lennard_jones": 2.5}
 
 
@@ -115,10 +116,12 @@ class SoftParticles(TangentSystem):
         self.kinetic = self.potential = 0.0
         super().__init__(comm, lattice(n, dimensions, self.length), maxwell(n, dimensions, temperature, seed, replica), columns, frame, seed)
         none = np.zeros((n, dimensions, 0))
-        for _ in range(int(equilibrate / timestep / 50)):
+        stretches = int(equilibrate / timestep / 50)
+        for k in range(stretches):
             self._steps(50, none, none.copy())
             self.p -= self.p.mean(axis=0)
-            self.p *= math.sqrt((n - 1) * dimensions * temperature / (self.p**2).sum())
+            hot = MELTING if k < stretches // 3 else 1.0
+            self.p *= math.sqrt((n - 1) * dimensions * hot * temperature / (self.p**2).sum())
 
     @property
     def temperature(self):

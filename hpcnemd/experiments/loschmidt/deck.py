@@ -30,7 +30,7 @@ class ReversalTable(Table):
     bath_time: Positive = Key(5.0, description="how long the bath acts")
     bath_friction: Positive = Key(1.0, description="its friction constant")
     samples: int = Key(40, ge=4, le=10**4, description="times at which the gas is looked at, on each way")
-    lyapunov_time: Annotated[float, Key(ge=0)] = Key(0.0, description="length of an independent measurement of the largest Lyapunov exponent in each run; 0: none")
+    lyapunov_time: Annotated[float, Key(ge=0)] = Key(0.0, description="length of an independent measurement of the largest Lyapunov exponent, in each run of the last arithmetic; 0: none")
 
     @model_validator(mode="after")
     def _checks(self):

@@ -68,7 +68,7 @@ def _returns(result, found):
 
 def _exponent(found):
     """Estimate of lambda_1 from all replicas, or None. Cases of one replica number share their gas up to its temperature: replicas are the samples."""
-    runs = [rows for rows in found.values() if "lyapunov_growth" in rows]
+    runs = [rows for rows in found.values() if "lyapunov_growth" in rows and (rows["lyapunov_time"] > 0).all()]
     if not runs:
         return None
     growth = np.concatenate([rows["lyapunov_growth"] for rows in runs])

@@ -89,7 +89,7 @@ class LoschmidtModel:
             "hash_end": ((32,), "u1", "", "the same after the way back and a second inversion"),
             "snapshot": ((3, shown, 2), "<f4", "box lengths", "places of the first discs at the start, at the inversion and at the end")}
         if deck.reversal.lyapunov_time:
-            self.schema |= {"lyapunov_growth": ((BLOCKS,), "<f8", "", "logarithm of the growth of a tangent vector in each block"),
+            self.schema |= {"lyapunov_growth": ((BLOCKS,), "<f8", "", "logarithm of the growth of a tangent vector in each block; 0 in cases that do not measure it"),
                             "lyapunov_time": ((BLOCKS,), "<f8", "reduced", "length of each block")}
 
     def warm_up(self):
@@ -135,8 +135,14 @@ class LoschmidtModel:
             found["lyapunov_growth"], found["lyapunov_time"] = self._lyapunov(comm, case, found, replica)
         return found
 
+    def _measures(self, case):
+        """Whether this case measures the exponent: one arithmetic is enough."""
+        return case.arithmetic == self.deck.reversal.arithmetic[-1] and not case.noise and not case.bath
+
     def _lyapunov(self, comm, case, found, replica):
-        """Collective. An independent gas of the same density, at the temperature after the expansion, and one tangent vector in it."""
+        """Collective. (growth, times) (BLOCKS,) of one tangent vector in an independent gas of the same density, at the temperature after the expansion."""
+        if not self._measures(case):
+            return np.zeros(BLOCKS), np.zeros(BLOCKS)
         half = len(found["temperature"]) // 2
         temperature = float(found["temperature"][half // 2:half].mean())
         gas = SoftParticles(comm, min(case.particles, PROBE), 2, self.deck.gas.density, temperature, timestep=self.deck.gas.timestep, equilibrate=10.0,
