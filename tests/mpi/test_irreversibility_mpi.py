@@ -13,7 +13,7 @@ comm = MPI.COMM_WORLD
 pytestmark = pytest.mark.mpi
 
 DECKS = {
-    "loschmidt": (loschmidt, {"gas": {"particles": [100]}, "reversal": {"arithmetic": ["int64"], "times": [0.4], "bath": True, "bath_time": 0.1, "samples": 4}}),
+    "loschmidt": (loschmidt, {"gas": {"particles": [100]}, "reversal": {"arithmetic": ["int64"], "times": [0.2], "bath": True, "bath_time": 0.1, "samples": 4}}),
     "coarse_graining": (coarse_graining, {"cloud": {"systems": ["cat_whole", "baker"], "cells": 64, "points": 5001, "steps": 4, "turn": 2}}),
 }
 

@@ -46,7 +46,7 @@ def gas(tmp_path_factory):
     folder = tmp_path_factory.mktemp("loschmidt")
     result, rows = run(folder, {"gas": {"particles": [400]}, "run": {"seed": 3},
                                 "reversal": {"arithmetic": ["float32", "float64", "int64"], "times": [8.0, 12.0, 24.0], "noise": [1e-8, 1e-5, 1e-2], "bath": True,
-                                             "samples": 8, "lyapunov_time": 10.0}})
+                                             "samples": 8, "lyapunov_time": 8.0}})
     return folder, result, rows
 
 

@@ -97,7 +97,8 @@ def _integrable(result, name, rows, table):
     if last < 20:
         return
     found = log_slope(rows["entropy"], 10, last)
-    _add(result, f"{name}: coefficient of ln t", found, 1.0 if name == "quartic" else 0.0, "k_B", f"fit over times 10 to {last}; no instability, no linear growth")
+    _add(result, f"{name}: coefficient of ln t", found, None if name == "quartic" else 0.0, "k_B", f"fit over times 10 to {last}; "
+         + ("1 in the limit of fine cells and long times" if name == "quartic" else "its cloud only turns"))
     result.add(f"{name}: largest S", Estimate(float(rows["entropy"].max()), 0.0), None, "k_B")
 
 

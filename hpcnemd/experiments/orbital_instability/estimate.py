@@ -18,6 +18,10 @@ HEXAGONAL_RATE = 2.0 / (6 * math.sqrt(3.0) - math.pi)                       # 2 
 FLUIDS = {("lennard_jones", 3, 108, 0.8442, 0.68): (3.32, 0.05), ("wca", 3, 108, 0.8442, 0.75): (3.94, 0.05), ("lennard_jones", 3, 108, 0.5, 1.46): (4.36, 0.07)}
 
 
+DILUTE = 0.1            # discs per area up to which the trend with ln(density) is fitted
+ORDERED = 0.05          # lambda_1 below which a driven system is called ordered: chaotic ones have about 2
+
+
 class Growth:
     """Blocks of all replicas of one case, one after another."""
 
@@ -49,6 +53,8 @@ def analyse(folder):
     result.curves["cases"], result.curves["deck"] = found, stored.deck
     for case, growth in found.items():
         {"maps": _map, "billiards": _billiard, "colour_field": _colour}.get(case.kind, _particles)(result, case, growth, stored.deck)
+    _trend(result, [growth for case, growth in found.items() if case.kind == "hard_discs" and case.columns == 2 * stored.deck.hard_discs.dimensions
+                    * stored.deck.hard_discs.particles and case.value <= DILUTE])
     _extrapolate(result, {case.value: growth for case, growth in found.items() if case.system == "random"})
     lines = [[case.name, ", ".join(f"{x:.4f}" for x in growth.spectrum.exponents[:6]), ", ".join(f"{x:.1e}" for x in growth.spectrum.errors[:6])]
              for case, growth in found.items()]
@@ -145,6 +151,21 @@ def _particles(result, case, growth, deck):
     _add(result, case, "KS entropy per particle", Estimate(entropy[0] / table.particles, entropy[1] / table.particles), None, "k_B/time")
 
 
+def _trend(result, found):
+    """Slope of h / (N nu) against -ln(density), nu = collisions of one disc per time."""
+    if len(found) < 3:
+        return
+    x = np.array([-math.log(growth.case.value) for growth in found])
+    entropies = [growth.spectrum.kolmogorov_sinai(growth.growth, growth.times) for growth in found]
+    rates = [2 * growth.mean(growth.observables[:, 3]).value for growth in found]
+    y, error = np.array([one[0] for one in entropies]) / rates, np.array([one[1] for one in entropies]) / rates
+    design = np.column_stack([x, np.ones(len(x))]) / error[:, None]
+    covariance = np.linalg.inv(design.T @ design)
+    value = covariance @ design.T @ (y / error)
+    result.add("hard discs: slope of h/(N nu) against -ln(density)", Estimate(float(value[0]), float(math.sqrt(covariance[0, 0]))), None, "",
+               f"kinetic theory has the form a (-ln n + b); densities up to {DILUTE:g}")
+
+
 def _structure(result, case, growth, spectrum, zeros):
     """Pairing, zeros, volume of an isolated system."""
     found, gap = spectrum.zeros()
@@ -177,6 +198,9 @@ def _colour(result, case, growth, deck):
         result.warnings.append(f"{case.name}: the sum of exponents and the contraction differ by {off:.1e}; take a shorter time step")
     ordered = np.sort(spectrum.exponents)[::-1]
     pairs = ordered[:2 * n] + ordered[::-1][:2 * n]
+    if ordered[0] < ORDERED:
+        result.facts.append(f"{case.name}: lambda_1 = {ordered[0]:.2g}; the discs have found an ordered flow in lanes, which is not chaotic")
+        return
     order = np.argsort(np.abs(pairs + alpha.value))
     spread = float(np.abs(pairs[order[:2 * n - 1]] + alpha.value).max() / ordered[0])
     _add(result, case, "pairs to -alpha, largest miss / lambda_1", Estimate(spread, math.nan), None, "", f"{2 * n - 1} pairs; the pair of flow and kinetic energy is left out; alpha = {alpha.value:.4f}")

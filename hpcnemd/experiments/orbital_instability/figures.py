@@ -1,4 +1,6 @@
 """Figures of Lyapunov spectra."""
+from itertools import cycle
+
 import numpy as np
 
 from ...analysis.lyapunov import lorentz_gas
@@ -13,24 +15,32 @@ def conditions(result):
 
 
 def spectra(result, figure):
-    """Exponents by index, pairs above each other."""
+    """Exponents by index, pairs above each other; systems at rest and driven ones side by side."""
     found = {case: growth for case, growth in result.curves["cases"].items() if case.columns >= FULL}
-    if not found:
+    groups = [{case: growth for case, growth in found.items() if (case.kind == "colour_field") == driven} for driven in (False, True)]
+    groups = [group for group in groups if group]
+    if not groups:
         return None
-    axis = figure.add_subplot()
-    for (case, growth), colour in zip(found.items(), CYCLE):
-        ordered = np.argsort(growth.spectrum.exponents)[::-1]
-        values, errors = growth.spectrum.exponents[ordered], growth.spectrum.errors[ordered]
-        half = -(-len(values) // 2)
-        axis.errorbar(np.arange(1, half + 1), values[:half], errors[:half], color=colour, fmt="o", ms=3.5, capsize=2, label=case.name)
-        if len(values) == half * 2 and not case.columns < len(values):
-            axis.errorbar(np.arange(1, half + 1), values[::-1][:half], errors[::-1][:half], color=colour, fmt="s", ms=3.5, capsize=2, mfc="none")
-            axis.plot(np.arange(1, half + 1), 0.5 * (values[:half] + values[::-1][:half]), color=colour, lw=1)
-    axis.axhline(0, color=BLACK, lw=0.8)
-    axis.set_xlabel("index i of the pair")
-    axis.set_ylabel("Lyapunov exponent λ (1/time)")
-    axis.legend(fontsize=8)
+    for axis, group in zip(figure.subplots(1, len(groups), squeeze=False)[0], groups):
+        for (case, growth), colour in zip(group.items(), cycle(CYCLE)):
+            _spectrum(axis, case, growth.spectrum, colour)
+        axis.axhline(0, color=BLACK, lw=0.8)
+        axis.xaxis.get_major_locator().set_params(integer=True)
+        axis.set_xlabel("index i of the pair")
+        axis.set_ylabel("Lyapunov exponent λ (1/time)")
+        axis.legend(fontsize=7)
     return ("Lyapunov spectra: λ_i (filled) and its partner λ_(D+1−i) (open); lines: half their sums, which are 0 in equilibrium and −⟨α⟩/2 under an isokinetic thermostat. " + conditions(result))
+
+
+def _spectrum(axis, case, spectrum, colour):
+    ordered = np.argsort(spectrum.exponents)[::-1]
+    values, errors = spectrum.exponents[ordered], spectrum.errors[ordered]
+    half = -(-len(values) // 2)
+    index = np.arange(1, half + 1)
+    axis.errorbar(index, values[:half], errors[:half], color=colour, fmt="o", ms=3.5, capsize=2, label=case.name)
+    if len(values) == 2 * half:
+        axis.errorbar(index, values[::-1][:half], errors[::-1][:half], color=colour, fmt="s", ms=3.5, capsize=2, mfc="none")
+        axis.plot(index, 0.5 * (values[:half] + values[::-1][:half]), color=colour, lw=1)
 
 
 def lorentz(result, figure):
@@ -65,11 +75,12 @@ def driven(result, figure):
     left.set_xlabel("field (reduced)")
     left.set_ylabel("rate (k_B per time)")
     left.legend(fontsize=8)
-    for (case, growth), colour in zip(found.items(), (BLUE, GREEN, RED, BLACK)):
+    for (case, growth), colour in zip(found.items(), cycle((BLUE, GREEN, RED, BLACK))):
         ordered = np.sort(growth.spectrum.exponents)[::-1]
         alpha = growth.contraction.sum() / growth.times.sum() / (2 * n - 1)
         right.plot(np.arange(1, 2 * n + 1), ordered[:2 * n] + ordered[::-1][:2 * n], "o", ms=4, color=colour, label=f"field {case.value:g}")
         right.axhline(-alpha, color=colour, ls="--", lw=1)
+    right.xaxis.get_major_locator().set_params(integer=True)
     right.set_xlabel("index of the pair")
     right.set_ylabel("sum of the pair (1/time)")
     right.legend(fontsize=8)
@@ -77,5 +88,5 @@ def driven(result, figure):
             "dashed: −⟨α⟩. The last pair, of the flow and the kinetic energy, is 0. " + conditions(result))
 
 
-PLOTS = (("spectra", "Lyapunov spectra", spectra, (6.8, 4.8)), ("lorentz", "The random Lorentz gas", lorentz, (6.4, 4.2)),
+PLOTS = (("spectra", "Lyapunov spectra", spectra, (9.0, 4.8)), ("lorentz", "The random Lorentz gas", lorentz, (6.4, 4.2)),
          ("driven", "Driven: contraction and pairing", driven, (8.6, 4.0)))
