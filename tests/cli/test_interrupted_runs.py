@@ -99,7 +99,7 @@ def kill_and_go_on(tmp_path, layout, whole, kills, seed, share):
 
 
 def test_killed_ranks_change_nothing(tmp_path, whole):
-    kill_and_go_on(tmp_path, "1x2", whole, 3, seed=5, share=0.6)
+    kill_and_go_on(tmp_path, "1x2", whole, 3, seed=5, share=0.5)
 
 
 @pytest.mark.slow
@@ -159,7 +159,7 @@ def test_a_stop_comes_at_any_step(stopped):
     assert any(one.step % INTERVAL for one in found)
 
 
-@pytest.mark.parametrize("ranks", [1, 3])
+@pytest.mark.parametrize("ranks", [1, pytest.param(3, marks=pytest.mark.slow)])
 def test_another_number_of_ranks_goes_on_with_the_same_physics(stopped, whole, ranks):
     deck, stops = stopped
     step = stops[0][3].step
@@ -257,6 +257,7 @@ def test_a_limit_on_file_sizes_stops_a_run_with_its_last_checkpoint(tmp_path, wh
     assert "the limit on file sizes is reached" in text
 
 
+@pytest.mark.slow
 def test_a_full_disk_stops_a_run_with_its_last_checkpoint(tmp_path, whole):
     with small_disk(tmp_path / "disk") as disk:
         text = fill_up_and_go_on(write_deck(disk / "full.toml"), whole, lambda process: fill(disk), lambda: (disk / "ballast").unlink())

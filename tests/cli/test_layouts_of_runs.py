@@ -12,24 +12,31 @@ STEPS_100 = [('equilibrate = "0.04 ps"\nsettle = "0.04 ps"\nmeasure = "0.4 ps"',
 
 @pytest.fixture(scope="module")
 def layouts(tmp_path_factory):
-    """name -> (folder, ensemble) of four replicas over 100 steps from the start, each sampled."""
+    """name -> (folder, arrays of the ensemble file) of four replicas over 100 steps from the start, each sampled."""
     home, done = tmp_path_factory.mktemp("layouts"), {}
-    for name, (ranks, per_replica) in LAYOUTS.items():
-        deck = write_deck(home / f"{name.replace(' ', '_')}.toml", *STEPS_100, ("[output]", f"[parallel]\nranks_per_replica = {per_replica}\n[output]"))
-        run_deck(deck, ranks)
-        done[name] = deck.with_suffix(""), ensemble.read(deck.with_suffix("") / "ensemble.h5")
-    return done
+
+    def get(name):
+        if name not in done:
+            ranks, per_replica = LAYOUTS[name]
+            deck = write_deck(home / f"{name.replace(' ', '_')}.toml", *STEPS_100, ("[output]", f"[parallel]\nranks_per_replica = {per_replica}\n[output]"))
+            run_deck(deck, ranks)
+            found = ensemble.read(deck.with_suffix("") / "ensemble.h5")
+            assert found.status == ["complete"] * 4
+            done[name] = deck.with_suffix(""), found.arrays
+        return done[name]
+    return get
 
 
-def test_layouts_give_the_same_energies(layouts):
-    reference = layouts["1 rank"][1].arrays
-    total = reference["potential_series"] + reference["kinetic_series"]
+OTHERS = [name if name != "4x1" else pytest.param(name, marks=pytest.mark.slow) for name in LAYOUTS if name != "1 rank"]
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_layouts_give_the_same_energies(layouts, name):
+    reference, found = layouts("1 rank")[1], layouts(name)[1]
+    total, other = (one["potential_series"] + one["kinetic_series"] for one in (reference, found))
     assert total.shape == (4, 101) and np.isfinite(total).all() and len(np.unique(total[:, 50])) == 4
-    assert np.ptp(total, axis=1).min() > 1.0                    # eV: the comparison is not one of constants
-    for name, (_, found) in layouts.items():
-        other = found.arrays["potential_series"] + found.arrays["kinetic_series"]
-        assert np.abs(other / total - 1).max() < 1e-10, name
-        assert found.status == ["complete"] * 4
+    assert (np.ptp(total, axis=1) > 1e-5 * np.abs(total[:, 0])).all()           # the comparison is not one of constants
+    assert np.abs(other / total - 1).max() < 1e-10
 
 
 def scale(arrays, name):
@@ -41,21 +48,19 @@ def scale(arrays, name):
     return np.abs(arrays[name]).max()
 
 
-def test_layouts_give_the_same_rows(layouts):
+@pytest.mark.parametrize("name", OTHERS)
+def test_layouts_give_the_same_rows(layouts, name):
     """Round-off grows in a fluid of ions: 1e-16 has become some 1e-12 after 100 steps, in forces and in all that follows from them."""
-    reference = layouts["1 rank"][1].arrays
-    for name, (_, found) in layouts.items():
-        assert sorted(found.arrays) == sorted(reference)
-        for key, value in reference.items():
-            if key == "mesh_force":                             # a sum that would vanish without round-off and interpolation
-                continue
-            assert found.arrays[key].dtype == value.dtype and found.arrays[key].shape == value.shape
-            assert np.array_equal(np.isnan(found.arrays[key]), np.isnan(value)), (name, key)
-            assert np.nanmax(np.abs(found.arrays[key] - value), initial=0) <= 1e-9 * scale(reference, key), (name, key)
+    reference, found = layouts("1 rank")[1], layouts(name)[1]
+    assert sorted(found) == sorted(reference)
+    for key, value in reference.items():
+        assert found[key].dtype == value.dtype and found[key].shape == value.shape
+        assert np.array_equal(np.isnan(found[key]), np.isnan(value)), key
+        if key != "mesh_force":                                 # a sum that would vanish without round-off and interpolation
+            assert np.nanmax(np.abs(found[key] - value), initial=0) <= 1e-9 * scale(reference, key), key
 
 
-def test_equal_numbers_of_domains_give_equal_bits(layouts):
+@pytest.mark.parametrize("one, other", [("1x2", "2x2"), ("1 rank", "2x1"), pytest.param("1 rank", "4x1", marks=pytest.mark.slow)])
+def test_equal_numbers_of_domains_give_equal_bits(layouts, one, other):
     """So it makes no difference which replicas ran side by side: ensemble, trajectories and checkpoints are the same."""
-    for one, others in (("1 rank", ("2x1", "4x1")), ("1x2", ("2x2",))):
-        for other in others:
-            assert compare(layouts[one][0], layouts[other][0]) == []
+    assert compare(layouts(one)[0], layouts(other)[0]) == []
