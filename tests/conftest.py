@@ -9,7 +9,7 @@ from numba.core.caching import IndexDataCacheFile
 
 VOTE = MPI.COMM_WORLD.Dup()                 # never used by the code under test
 RANK, SIZE = VOTE.rank, VOTE.size
-LIMIT = float(os.environ.get("HPCNEMD_TEST_LIMIT", 120))    # s that a rank waits for the others after one phase of a test
+LIMIT = float(os.environ.get("HPCNEMD_TEST_LIMIT", 600))    # s that a rank waits for the others after one phase of a test
 GRACE = float(os.environ.get("HPCNEMD_TEST_GRACE", 10))     # the same where this rank has failed: the others may be in a collective
 ERR = None
 

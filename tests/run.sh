@@ -4,7 +4,7 @@
 # HPCNEMD_TEST_TIMEOUT (s) kills a launch that hangs. The last line counts all launches together.
 . "$(dirname "${BASH_SOURCE[0]}")/../jobs/env.sh"
 cd "$ROOT" || exit 1
-limit=${HPCNEMD_TEST_TIMEOUT:-900} patience=()
+limit=${HPCNEMD_TEST_TIMEOUT:-2400} patience=()
 case " $* " in *" -m slow"*)                    # one long test is not a hang
     limit=${HPCNEMD_TEST_TIMEOUT:-14400} patience=(-o faulthandler_timeout=7200)
     export HPCNEMD_TEST_LIMIT=7200;;
