@@ -111,12 +111,13 @@ class PairForces:
         if n == 0:
             self._slots = self._owned_slots = self._clusters = 0
             return
-        lowest, highest = position[:n].min(axis=0), position[:n].max(axis=0)
-        if not np.all(np.isfinite([lowest, highest])):
+        lowest, highest, low_ghost, high_ghost = np.empty((4, 3))
+        if not neighbours.extent(position, 0, n, lowest, highest):
             raise ValueError("positions that are not finite cannot be listed")
         width = column_width(highest - lowest, n, self.list_radius)
         owned = ColumnGrid(lowest, highest, width, self.list_radius)
-        ghost = ColumnGrid(position[n:n + ghosts].min(axis=0), position[n:n + ghosts].max(axis=0), width, self.list_radius) if ghosts else owned
+        neighbours.extent(position, n, ghosts, low_ghost, high_ghost)
+        ghost = ColumnGrid(low_ghost, high_ghost, width, self.list_radius) if ghosts else owned
         self._reserve_slots(n + 3 * owned.columns + ghosts + 17)
         self._owned_slots = owned.sort(position, 0, n, 4, self._slot_row)
         self._slots = self._owned_slots + (ghost.sort(position, n, ghosts, 1, self._slot_row[self._owned_slots:]) if ghosts else 0)

@@ -13,6 +13,21 @@ WIDTH = 4
 
 
 @njit(cache=True, error_model="numpy")
+def extent(position, first, count, lowest, highest):
+    """Lowest and highest coordinates of rows [first, first + count) of position (n, 3) into lowest, highest (3,); returns False where one is not finite."""
+    for k in range(3):
+        lowest[k], highest[k] = np.inf, -np.inf
+    finite = True
+    for i in range(first, first + count):
+        for k in range(3):
+            value = position[i, k]
+            finite &= value - value == 0.0
+            lowest[k] = min(lowest[k], value)
+            highest[k] = max(highest[k], value)
+    return finite
+
+
+@njit(cache=True, error_model="numpy")
 def sort_columns(position, first, count, origin_x, origin_y, width_x, width_y, nx, ny, fill, slot_row, start):
     """Rows [first, first + count) of position (n, 3) into nx * ny columns, by z in each (ties keep their order); columns end at multiples of `fill`.
     Writes slot_row (row of each slot, -1 in empty ones) and start (nx * ny + 1,); returns the number of slots."""
