@@ -1,4 +1,5 @@
-"""Force errors of every code against one reference: short range cut at the case's cutoff, Coulomb summed until it is exact to 1e-9.
+"""Force errors of every code against one reference: short range cut at the case's cutoff, Coulomb summed until it is exact to 1e-9 (without a mesh: the
+same pair functions from the C library).
 
 `python scaling/accuracy.py REQUEST.json ANSWER.json` (one rank). Request: case, and either `target` (eV/angstrom: find the loosest accuracy of ours that is
 at least as good; without it as good as the code `match`) or `accuracy`; `peers`: {code: file of forces (n, 3) in the order of ids}. Errors are rms over particles of the length of the error vector."""
@@ -17,16 +18,16 @@ from hpcnemd.parallel.serial import SerialComm
 
 LADDER = (1e-3, 7e-4, 5e-4, 3.5e-4, 2.5e-4, 1.8e-4, 1.2e-4, 8e-5, 6e-5, 4e-5, 3e-5, 2e-5, 1.4e-5, 1e-5, 5e-6, 2e-6, 1e-6)
 EXACT, EXACT_CUTOFF = 1e-9, 13.0
-MODES = 3e10            # particles times k-vectors: beyond it the reference's reciprocal part is a fine mesh of accuracy 1e-7
+MODES = 5e9             # particles times k-vectors: beyond it the reference's reciprocal part is a fine mesh of accuracy 1e-7
 
 
-def forces_of(system, forcefield=None, settings=None, cutoff=None, skin=0.0):
+def forces_of(system, forcefield=None, settings=None, cutoff=None, path="auto"):
     """(n, 3) eV/angstrom by id, on one rank."""
     comm, cutoff = SerialComm(), cutoff or system.cutoff
-    domain = Domain(comm, system.box, (1, 1, 1), cutoff + skin)
+    domain = Domain(comm, system.box, (1, 1, 1), cutoff)
     state = State.empty(system.box, system.kinds)
     scatter(domain, state, {"species": system.species, "position": system.position})
-    forces = Forces(forcefield or system.forcefield, system.kinds, system.box, domain, cutoff, skin, "plain", settings, counts=system.counts)
+    forces = Forces(forcefield or system.forcefield, system.kinds, system.box, domain, cutoff, 0.0, "plain", settings, path=path, counts=system.counts)
     migrate(domain, state, 0)
     halo(domain, state)
     forces.rebuild(state)
@@ -37,7 +38,7 @@ def forces_of(system, forcefield=None, settings=None, cutoff=None, skin=0.0):
 def reference_of(case, system):
     """((n, 3) reference forces, how they were made)."""
     if not case.mesh:
-        return forces_of(system, settings=system.coulomb), "the same pair functions"
+        return forces_of(system, settings=system.coulomb, path="plain"), "the pair functions by the C library's erfc, exp and sqrt, plain loops"
     short = forces_of(system)
     bare = replace(system.forcefield, pairs=[])
     longer = min(EXACT_CUTOFF, 3 * float(system.box.lengths.min()))

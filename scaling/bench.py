@@ -61,17 +61,16 @@ def launched(script, ask, ranks, folder, environment=None):
 def matched(case, wanted, arguments, folder):
     """{"accuracy", "errors", ...}: see accuracy.py. The peers' forces of the start come from short runs."""
     files = {}
-    if case.mesh and "lammps" in wanted:
+    if "lammps" in wanted:
         peers.run_lammps(case, 1, 1, 1, folder)
         files["lammps"] = str((folder / "forces.npy").rename(folder / "lammps.npy"))
     if case.mesh and "prototype" in wanted:
         peers.run_prototype(case, arguments.prototypes, 1, 1, folder)
         files["prototype"] = str(folder / "prototype.npy")
     ask = {"case": case.name, "peers": files}
-    if arguments.accuracy or "lammps" not in files:
+    if arguments.accuracy or "lammps" not in files or not case.mesh:
         ask["accuracy"] = arguments.accuracy or 1e-4
     else:
-        ask["target"] = None
         ask["match"] = "lammps"
     return launched("accuracy.py", ask, 1, folder)
 

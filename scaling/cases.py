@@ -58,8 +58,8 @@ def _nacl(n, steps, name=None, **more):
 
 
 CASES = {case.name: case for case in (
-    Case("lj_32000", "lj", (20,) * 3, "lennard_jones_reduced", 2.5, 0.3, 0.3, 1.44, 0.005, 0.05, 100),
-    Case("lj_4000", "lj", (10,) * 3, "lennard_jones_reduced", 2.5, 0.3, 0.3, 1.44, 0.005, 0.05, 200),
+    Case("lj_32000", "lj", (20,) * 3, "lennard_jones_reduced", 2.5, 0.4, 0.3, 1.44, 0.005, 0.05, 100),
+    Case("lj_4000", "lj", (10,) * 3, "lennard_jones_reduced", 2.5, 0.4, 0.3, 1.44, 0.005, 0.05, 200),
     _nacl(3, 400, "nacl_216"), _nacl(6, 200), _nacl(10, 50), _nacl(20, 10),
     _nacl(10, 50, "nacl_8000_dsf", damping=0.2),
     _llzo(1, 400), _llzo(2, 200), _llzo(3, 60), _llzo(4, 30), _llzo(6, 10))}
