@@ -32,9 +32,9 @@ def number(value, error=None, unit=""):
     if error is None or not math.isfinite(error) or error <= 0:
         return f"{value:.5g}{unit}"
     digits = 1 - math.floor(math.log10(error))
-    if digits < 0 or abs(value) >= 1e6 or abs(value) < 1e-3:
+    if digits < 0 or abs(value) >= 1e6 or max(abs(value), error) < 1e-3:
         power = math.floor(math.log10(max(abs(value), error)))
-        if abs(power) < 4:
+        if digits < 0 and abs(power) < 4:
             return f"{round(value, digits):.0f} ± {round(error, digits):.0f}{unit}"
         scale, keep = 10.0 ** power, max(0, power + digits)
         return f"({value / scale:.{keep}f} ± {error / scale:.{keep}f})e{power:+03d}{unit}"
