@@ -115,7 +115,7 @@ def record(code, case, ranks, runs, match, arguments, common, verdict):
     """One JSON line, with the ratio of ours to this code where it is a peer's."""
     own = runs[code]
     line = {"case": case.name, "code": code, "version": own[0].get("version", common["revision"]), "ranks": ranks, "precision": "double",
-            "scaling": arguments.scaling, "particles": own[0]["particles"], "steps": own[0]["steps"],
+            "scaling": arguments.scaling, "skin": case.skin, "particles": own[0]["particles"], "steps": own[0]["steps"],
             "atom_steps_per_s": [rate for run in own for rate in rates(run, 0)], "atom_steps_per_cpu_s": [rate for run in own for rate in rates(run, 1)],
             "force_error_rms": match["errors"].get(code), "reference": match["reference"], "phases": own[0].get("phases", {})}
     line["ns_per_day"] = statistics.median(line["atom_steps_per_s"]) / line["particles"] * case.timestep * PS_TO_NS_PER_DAY if case.charged else None

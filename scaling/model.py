@@ -46,7 +46,7 @@ def work_of(line):
     box = system_of(case).box if line["case"] not in _BOXES else _BOXES[line["case"]]
     _BOXES[line["case"]] = box
     mesh = (line.get("coulomb") or {}).get("mesh")
-    return sizes(line["particles"], box.volume, case.cutoff + case.skin, mesh, (line.get("coulomb") or {}).get("order") or 0, line["ranks"])
+    return sizes(line["particles"], box.volume, case.cutoff + line.get("skin", case.skin), mesh, (line.get("coulomb") or {}).get("order") or 0, line["ranks"])
 
 
 _BOXES = {}
