@@ -258,7 +258,8 @@ def _vector_source(plan):
 @njit("{signature(plan)}", cache=True, error_model="numpy")
 def kernel({ARGUMENTS}):
 {_indented([f"sum_{name} = splat(0.0)" for name in OBSERVED] if plan.observe else [], 1)}
-    work, place = np.empty({(BLOCK // plan.rows + plan.unroll) * size}), np.empty({BLOCK // plan.rows}, np.int64)
+    # ones: what fills the last turn of the second loop is multiplied by zero, and must be finite for that
+    work, place = np.ones({(BLOCK // plan.rows + plan.unroll) * size}), np.empty({BLOCK // plan.rows}, np.int64)
     for c in range(clusters):
         b = 4 * c
         xi, yi, zi = load_i(x, b), load_i(y, b), load_i(z, b)
