@@ -9,8 +9,9 @@ from .deck import load_deck, resolved_text
 from .target import folder_problems
 
 
-def check_deck(path, ranks=1):
-    """Prints what a deck amounts to on `ranks` ranks; returns the exit code. Raises InputError with every problem at once."""
+def check_deck(path, ranks=1, write=None):
+    """Prints what a deck amounts to on `ranks` ranks, and writes the cell that it builds to the file `write`; returns the exit code.
+    Raises InputError with every problem at once."""
     loaded = load_deck(path)
     prepared, problems = prepare_and_check(loaded, ranks)
     if problems:
@@ -19,6 +20,11 @@ def check_deck(path, ranks=1):
         print(f"== {title}")
         for line in lines:
             print(f"   {line}" if line else "")
+    if write is not None:
+        from ..experiments.building.writing import write_structure
+        if getattr(prepared, "system", None) is None:
+            raise InputError(f"--write {write}: this experiment has no structure to write")
+        print(write_structure(prepared.system, write))
     print(f"the input is right; run it with: mpirun -n {ranks} hpcnemd run {path}")
     return 0
 
@@ -58,6 +64,7 @@ def structure_lines(system):
     yield "cell " + " x ".join(f"{edge:.6g}" for edge in box.lengths[:box.dimensions]) + f" angstrom, volume {box.volume:.6g} angstrom^3"
     if box.dimensions == 3 and system.forcefield.units == "metal":
         yield f"density {mass_density(structure, system.kinds, system.species):.4f} g/cm3"
+    yield from structure.notes
     yield f"closest ions: {i} ({structure.names[i]}) and {j} ({structure.names[j]}), {distance:.4f} angstrom"
 
 

@@ -51,6 +51,7 @@ def build_parser():
     check = command("check", "say what a deck amounts to, without running it")
     check.add_argument("deck")
     check.add_argument("-n", "--ranks", type=int, default=1, help="number of ranks to plan for (default: 1)")
+    check.add_argument("--write", metavar="FILE", help="write the cell that the deck builds: .cif, .vasp (or POSCAR), .extxyz, .data (LAMMPS), or a picture, .png")
 
     run = command("run", "run a deck, or the rest of it; under mpirun or srun on all ranks")
     run.add_argument("deck")
@@ -102,7 +103,7 @@ def dispatch(arguments):
         return write_deck(arguments.name, arguments.structure, arguments.forcefield)
     if name == "check":
         from .check import check_deck
-        return check_deck(arguments.deck, arguments.ranks)
+        return check_deck(arguments.deck, arguments.ranks, arguments.write)
     if name == "status":
         from .results import show_status
         return show_status(arguments.folder)

@@ -1,4 +1,4 @@
-"""Structures to start from: built-in cells, files that ASE reads, and what is checked before any work."""
+"""Structures to start from: how a deck's [structure] becomes ions in a box, and what is checked before any work."""
 from pathlib import Path
 from typing import NamedTuple
 
@@ -8,157 +8,82 @@ from ..core.box import Box
 from ..core.errors import InputError
 from ..core.random import generator
 from ..core.units import AVOGADRO, MASS
+from .building.crystals import BUILT_IN, at_density, rescaled
+from .building.orthorhombic import is_orthorhombic, orthorhombic_matrix, orthorhombic_supercell
+from .building.reading import read_atoms
+from .building.sites import dope, fill, partial_sites, sites_of
 from .tables import StructureTable
 
 
 class Structure(NamedTuple):
-    """`names`: species of each ion (list of n str); `positions` (n, 3) angstrom, inside or outside the box."""
+    """`names`: species of each ion (list of n str); `positions` (n, 3) angstrom, inside or outside the box. `grain` (n,) int32 of each ion, or None where
+    there are no grains; `notes`: lines on how it was built."""
     box: Box
     names: list
     positions: np.ndarray
+    grain: np.ndarray | None = None
+    notes: tuple = ()
 
 
-# ---- built-in cells: each returns ASE Atoms ------------------------------------------------------------------------
+# ---- building ----------------------------------------------------------------------------------------------------------
 
-def _crystal(symbols, basis, spacegroup, cell, count, setting=1):
-    """A crystal from its sites, with the number of its ions checked: a wrong origin choice gives another number without a word."""
-    from ase.spacegroup import crystal
-    atoms = crystal(symbols, basis, spacegroup=spacegroup, setting=setting, cellpar=[*cell, 90, 90, 90])
-    if len(atoms) != count:
-        raise RuntimeError(f"{len(atoms)} ions instead of {count} from space group {spacegroup}: has ASE's crystal() changed?")
-    return atoms
-
-
-def llzo_tetragonal():
-    """Tetragonal Li7La3Zr2O12, 192 ions: I4_1/acd, origin choice 1, DFT-relaxed sites of github.com/bjmorgan/hofmann (examples/Li7La3Zr2O12.cif)."""
-    sites = [("Li", (0.0805155, 0.1624655, 0.9308565)), ("Li", (0.181211, 0.181211, 0.75)), ("Li", (0, 0, 0)),
-             ("La", (0.12737, 0.25, 0.375)), ("La", (0, 0, 0.25)), ("Zr", (0, 0.25, 0.125)),
-             ("O", (0.034616, 0.694517, 0.471296)), ("O", (0.054963, 0.102443, 0.090667)), ("O", (0.150823, 0.223227, 0.571236))]
-    return _crystal([name for name, _ in sites], [site for _, site in sites], 142, (13.23607, 13.23607, 12.701706), 192)
-
-
-def llzo_cubic_box():
-    """The same ions in a cube of 13.17 angstrom, the mean edge at 1000 K: above 700-900 K they become cubic LLZO within about 10 ps."""
-    return _rescaled(llzo_tetragonal(), (13.17, 13.17, 13.17))
-
-
-def nacl():
-    """Rock salt, 8 ions, a = 5.64 angstrom."""
-    return _crystal(["Na", "Cl"], [(0, 0, 0), (0.5, 0.5, 0.5)], 225, (5.64,) * 3, 8)
-
-
-def nacl_melt():
-    """216 ions at the density of the melt, 1.454 g/cm3 (Tosi-Fumi salt at 1100 K): a stretched rock salt that melts by itself at that temperature."""
-    return _at_density(nacl().repeat(3), 1.454)
-
-
-def agi_alpha():
-    """Alpha silver iodide, 256 ions: I on a body-centred lattice with a = 5.08 angstrom, Ag on 128 of its 768 tetrahedral sites (12d of Im-3m),
-    taken in a fixed random order under a distance of at least 0.6 a, so that all three kinds of site occur."""
-    import ase
-    cells, edge = 4, 5.08
-    sites = np.array([(0.25, 0, 0.5), (0.75, 0, 0.5), (0.5, 0.25, 0), (0.5, 0.75, 0), (0, 0.5, 0.25), (0, 0.5, 0.75),
-                      (0.75, 0.5, 0), (0.25, 0.5, 0), (0, 0.75, 0.5), (0, 0.25, 0.5), (0.5, 0, 0.75), (0.5, 0, 0.25)])
-    corner = np.stack(np.meshgrid(*[np.arange(cells)] * 3, indexing="ij"), -1).reshape(-1, 1, 3)
-    iodide = (corner + np.array([(0, 0, 0), (0.5, 0.5, 0.5)])).reshape(-1, 3)
-    candidates = (corner + sites).reshape(-1, 3)
-    silver = _spread_out(candidates, len(iodide), 0.6, cells, generator(1, "structure"))
-    return ase.Atoms(["I"] * len(iodide) + ["Ag"] * len(silver), positions=edge * np.concatenate([iodide, silver]),
-                     cell=[cells * edge] * 3, pbc=True)
-
-
-def _spread_out(candidates, count, distance, period, random):
-    """(count, 3) of the candidates, none closer than `distance` to another (periodic cube): random sequential, started again if it jams."""
-    for _ in range(100):
-        chosen = np.empty((0, 3))
-        for k in random.permutation(len(candidates)):
-            apart = chosen - candidates[k]
-            apart -= period * np.round(apart / period)
-            if not np.any(np.sum(apart**2, axis=1) < distance**2):
-                chosen = np.vstack([chosen, candidates[k]])
-                if len(chosen) == count:
-                    return chosen
-    raise RuntimeError(f"no {count} sites at a distance of {distance} found")
-
-
-def caf2():
-    """Fluorite, 12 ions, a = 5.463 angstrom."""
-    return _crystal(["Ca", "F"], [(0, 0, 0), (0.25, 0.25, 0.25)], 225, (5.463,) * 3, 12)
-
-
-def li2o():
-    """Antifluorite lithium oxide, 12 ions, a = 4.61 angstrom."""
-    return _crystal(["O", "Li"], [(0, 0, 0), (0.25, 0.25, 0.25)], 225, (4.61,) * 3, 12)
-
-
-BUILT_IN = {maker.__name__: maker for maker in (llzo_tetragonal, llzo_cubic_box, nacl, nacl_melt, agi_alpha, caf2, li2o)}
-
-
-# ---- reading and rescaling -------------------------------------------------------------------------------------------
-
-def _rescaled(atoms, lengths):
-    atoms.set_cell(np.diag(lengths), scale_atoms=True)
-    return atoms
-
-
-def _at_density(atoms, density):
-    """Evenly rescaled to `density` g/cm3."""
-    now = atoms.get_masses().sum() / AVOGADRO / (atoms.get_volume() * 1e-24)
-    atoms.set_cell(atoms.cell * (now / density) ** (1 / 3), scale_atoms=True)
-    return atoms
-
-
-def _from_file(path, table):
-    import warnings
-
-    import ase.io
-    if not path.is_file():
-        raise InputError(f"structure.file = {table.file!r}: there is no file {path}; give its path relative to the deck, "
-                         f"or write build = one of {', '.join(BUILT_IN)}")
-    options = {}
-    if table.types:
-        from ase.data import atomic_numbers
-        unknown = [name for name in table.types if name not in atomic_numbers]
-        if unknown:
-            raise InputError(f"structure.types: {', '.join(unknown)} are no chemical elements; write the element of each atom type, such as [\"Li\", \"O\"]")
-        options["Z_of_type"] = {k + 1: atomic_numbers[name] for k, name in enumerate(table.types)}
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")                 # what matters of them is checked below
-            # ASE finds MPI in the process and would broadcast to ranks that do not listen: only rank 0 reads
-            atoms = ase.io.read(path, format=table.format, parallel=False, **options)
-    except Exception as problem:                            # ASE's readers raise anything, IndexError and AssertionError included
-        raise InputError(f"structure.file = {str(path)!r}: ASE cannot read it ({type(problem).__name__}: {problem}); name its kind with "
-                         "structure.format, for example \"cif\", \"vasp\", \"extxyz\", \"lammps-data\"") from None
-    partial = [site for site, share in atoms.info.get("occupancy", {}).items() if any(float(x) < 1 for x in share.values())]
-    if partial:
-        raise InputError(f"structure.file = {str(path)!r}: {len(partial)} of its sites are partly occupied; make an ordered cell of it first "
-                         "(whole ions on whole sites), or take build = \"llzo_tetragonal\"")
-    return atoms
-
-
-def load_structure(table, base="."):
-    """The Structure of a StructureTable; relative paths start at `base` (the deck's folder). Raises InputError."""
-    if table.build is not None:
-        if table.build not in BUILT_IN:
-            import difflib
-            close = difflib.get_close_matches(table.build, BUILT_IN, n=1)
-            raise InputError(f"structure.build = {table.build!r}: " + (f"did you mean \"{close[0]}\"? " if close else "")
-                             + f"write one of: {', '.join(BUILT_IN)}")
-        atoms = BUILT_IN[table.build]()
-    else:
-        atoms = _from_file(Path(base, table.file), table)
-    if len(atoms) == 0:
-        raise InputError("structure: it holds no ions")
-    if atoms.cell.rank < 3 or not np.all(atoms.pbc):
-        raise InputError("structure: it has no periodic cell; write the cell into the file (extxyz: Lattice=\"...\" pbc=\"T T T\")")
-    Box.from_matrix(atoms.cell.array)                       # before rescaling, so that the message shows the file's own cell
+def load_structure(table, base=".", charges=None):
+    """The Structure of a StructureTable; relative paths start at `base` (the deck's folder). `charges`: {species: e} of the force field, by which dopants are
+    balanced and occupancies rounded. Raises InputError."""
+    notes = []
+    atoms = read_atoms(table, base)
+    atoms = _orthorhombic(atoms, table.orthorhombic, notes)
     if table.lattice is not None:
-        atoms = _rescaled(atoms, table.lattice)
+        atoms = rescaled(atoms, table.lattice)
     if table.density is not None:
-        atoms = _at_density(atoms, table.density)
+        atoms = at_density(atoms, table.density)
+    atoms = _populated(atoms, table, charges, notes)
+    return Structure(Box.from_matrix(atoms.cell.array), atoms.get_chemical_symbols(), np.ascontiguousarray(atoms.positions), notes=tuple(notes))
+
+
+def _orthorhombic(atoms, strain, notes):
+    """The Atoms, or the smallest orthorhombic supercell of them."""
+    cell = atoms.cell.array
+    if is_orthorhombic(cell):
+        return atoms
+    shape = " ".join(f"{x:.5g}" for x in atoms.cell.cellpar())
+    if strain is None:
+        hints = []
+        for allowed in (1e-6, 0.01, 0.03):
+            found = orthorhombic_matrix(cell, allowed)
+            if found is not None and (not hints or round(abs(np.linalg.det(found[0]))) < hints[-1][1]):
+                hints.append((allowed, round(abs(np.linalg.det(found[0])))))
+        offers = " or ".join(f"structure.orthorhombic = {allowed:g} ({cells} cells, {cells * len(atoms)} sites)" for allowed, cells in hints)
+        raise InputError(f"structure: the cell is not orthorhombic (a b c alpha beta gamma: {shape}); "
+                         + (f"write {offers}: the largest strain with which an orthorhombic supercell may be made of it" if hints
+                            else "no orthorhombic supercell of up to 200 cells is within a strain of 3 %; make one with ase.build.make_supercell"))
+    found = orthorhombic_supercell(atoms, strain)
+    if found is None:
+        raise InputError(f"structure.orthorhombic = {strain:g}: no orthorhombic supercell of up to 200 cells is within this strain "
+                         f"(a b c alpha beta gamma: {shape}); write a larger one")
+    whole, matrix, off = found
+    notes.append(f"orthorhombic supercell of {round(abs(np.linalg.det(matrix)))} cells, rows {matrix.tolist()} of the lattice vectors, largest strain {off:.2g}")
+    return whole
+
+
+def _populated(atoms, table, charges, notes):
+    """Whole ions on whole sites of the repeated cell: dopants, vacancies, partly occupied sites."""
+    cells = int(np.prod(table.supercell))
     atoms = atoms.repeat(table.supercell)
-    return Structure(Box.from_matrix(atoms.cell.array), atoms.get_chemical_symbols(), np.ascontiguousarray(atoms.positions))
+    partial = partial_sites(atoms)
+    if not partial and not table.doping:
+        if table.counts:
+            raise InputError("structure.counts: the structure has no partly occupied sites; remove it")
+        return atoms
+    if table.doping and charges is None:
+        raise InputError("structure.doping: dopants are balanced by the charges of a force field, and none is given")
+    sites = sites_of(atoms, cells, table.counts, charges)
+    notes += dope(sites, table.doping, charges) if table.doping else []
+    if partial:
+        told = ", ".join(f"{n} {name} on {size} {label}" for label, counts, size, k in zip(sites.labels, sites.counts, sites.sizes, range(len(sites.labels)))
+                         if sites.is_random(k) for name, n in counts.items() if n)
+        notes.append(f"filled at random, at least {table.exclusion:g} angstrom apart, seed {table.seed}: {told}")
+    return fill(sites, table.exclusion, generator(table.seed, "structure"))
 
 
 def named_structure(name):

@@ -18,7 +18,8 @@ CUTOFF_LIMIT = 3.0      # box lengths: beyond it a particle would have hundreds 
 
 @dataclass(frozen=True)
 class System:
-    """`species` (n,) int32 rows of `kinds`; `position` (n, 3) angstrom; `counts` (s,). `coulomb` is None where nothing is charged."""
+    """`species` (n,) int32 rows of `kinds`; `position` (n, 3) angstrom; `counts` (s,). `coulomb` is None where nothing is charged.
+    `grain` (n,) int32 of each ion, None where there are no grains; `notes`: lines on how the structure was built."""
     box: Box
     kinds: Species
     species: np.ndarray
@@ -29,10 +30,12 @@ class System:
     skin: float
     truncation: str
     coulomb: CoulombSettings | None
+    grain: np.ndarray | None = None
+    notes: tuple = ()
 
     @property
     def structure(self):
-        return Structure(self.box, [self.kinds.names[k] for k in self.species], self.position)
+        return Structure(self.box, [self.kinds.names[k] for k in self.species], self.position, self.grain, self.notes)
 
 
 def cutoff_limit(box):
@@ -61,7 +64,8 @@ def prepare_system(structure, forcefield, coulomb="spme", accuracy=1e-5, cutoff=
     fallen = _inside_the_wall(structure, forcefield, kinds, species, cutoff, truncation, settings)
     if fallen:
         raise InputError(fallen)
-    return System(structure.box, kinds, species, structure.positions, counts, forcefield, float(cutoff), float(skin), truncation, settings)
+    return System(structure.box, kinds, species, structure.positions, counts, forcefield, float(cutoff), float(skin), truncation, settings,
+                  structure.grain, structure.notes)
 
 
 def _inside_the_wall(structure, forcefield, kinds, species, cutoff, truncation, settings):
@@ -80,17 +84,22 @@ def _inside_the_wall(structure, forcefield, kinds, species, cutoff, truncation, 
 
 def system_of_deck(structure_table, forcefield_table, base="."):
     """The System of a deck's two tables; `base`: the deck's folder, where relative paths start. Raises InputError."""
-    problems, found = [], []
+    problems, field, structure = [], None, None
     table = forcefield_table.table
     if Path(base, table).is_file():
         table = str(Path(base, table))
-    for make in (lambda: load_structure(structure_table, base), lambda: load_forcefield(table)):
-        try:
-            found.append(make())
-        except InputError as error:
-            problems += error.problems
+    try:
+        field = load_forcefield(table)
+    except InputError as error:
+        problems += error.problems
+    charges = dict(zip(field.species, field.charges.tolist())) if field is not None else None
+    try:
+        if field is not None or not structure_table.doping:         # a dopant cannot be balanced without charges: one problem at a time
+            structure = load_structure(structure_table, base, charges)
+    except InputError as error:
+        problems += error.problems
     if problems:
         raise InputError(problems)
     coulomb = forcefield_table.coulomb
-    return prepare_system(*found, coulomb=coulomb.method, accuracy=coulomb.accuracy, cutoff=forcefield_table.cutoff, skin=forcefield_table.skin,
+    return prepare_system(structure, field, coulomb=coulomb.method, accuracy=coulomb.accuracy, cutoff=forcefield_table.cutoff, skin=forcefield_table.skin,
                           truncation=forcefield_table.truncation, damping=coulomb.damping, minimum_distance=structure_table.minimum_distance)

@@ -24,15 +24,35 @@ def _one_of(table, *names):
 
 
 
+class DopingTable(Table):
+    """One dopant."""
+    element: str = Key(description="the dopant, a species of the force field")
+    site: str = Key(description="what it replaces: a species, or the label of a site in the CIF file")
+    fraction: float | None = Key(None, gt=0, le=1, description="share of those ions that is replaced")
+    count: int | None = Key(None, ge=1, description="or their number in the whole cell")
+    compensate: str | None = Key(None, description="species of the vacancies (or added ions) that keep the cell neutral; default: the cation of the lowest charge")
+
+    @model_validator(mode="after")
+    def _checks(self):
+        if _one_of(self, "fraction", "count") is None:
+            raise ValueError("say how many; write fraction = 0.25 or count = 4")
+        return self
+
+
 class StructureTable(Table):
     """Where the ions are at the start."""
     file: str | None = Key(None, description="a structure file that ASE reads (CIF, POSCAR, extxyz, LAMMPS data), relative to the deck")
-    build: str | None = Key(None, description="or a built-in structure: llzo_tetragonal, llzo_cubic_box, nacl, nacl_melt, agi_alpha, caf2, li2o")
+    build: str | None = Key(None, description="or a built-in structure: llzo_tetragonal, llzo_cubic_box, llzo_cubic, nacl, nacl_melt, agi_alpha, caf2, li2o")
     format: str | None = Key(None, description="ASE's name of the file format, where the file's name does not tell")
     types: Names | None = Key(None, description="for LAMMPS data files: the element of each atom type, in order")
     supercell: ThreeCounts = Key((1, 1, 1), description="repetitions of the cell along its three axes")
     lattice: Lattice | None = Key(None, description="rescale the cell (before repetition) to these edge lengths; one length means a cube")
     density: Density | None = Key(None, description="or rescale it evenly to this mass density")
+    orthorhombic: float | None = Key(None, gt=0, le=0.1, description="for other cells: make the smallest orthorhombic supercell within this strain")
+    exclusion: Length = Key(2.0, description="partly occupied sites are filled at random, their ions at least this far apart")
+    counts: dict[str, int] | None = Key(None, description="ions on partly occupied sites in one cell of the file, { Li = 56 }; default: the occupancies, rounded")
+    doping: tuple[DopingTable, ...] = Key((), description="dopants, with the vacancies that keep the cell neutral")
+    seed: int = Key(1, ge=0, lt=2**63, description="of what is drawn at random when the structure is built; all replicas start from the same structure")
     minimum_distance: Length = Key(0.5, description="ions closer than this are an input error")
 
     @model_validator(mode="after")
