@@ -17,14 +17,17 @@ class SharedFile:
         except MPI.Exception as problem:
             raise OSError(f"{path}: {problem}") from problem
 
-    def write_at_all(self, offset, data):
-        """Collective. `data`: contiguous uint8 array, may be empty."""
+    def write_at(self, offset, data):
+        """Not collective: a rank whose write fails keeps no other waiting. `data`: contiguous uint8 array. Raises OSError."""
         if self._file is not None:
             from mpi4py import MPI
+            status = MPI.Status()
             try:
-                self._file.Write_at_all(offset, data)
+                self._file.Write_at(offset, data, status)
             except MPI.Exception as problem:
                 raise OSError(str(problem)) from problem
+            if status.Get_count(MPI.BYTE) != len(data):
+                raise OSError(f"{status.Get_count(MPI.BYTE)} of {len(data)} bytes were written")
             return
         view = memoryview(data)
         while len(view):
@@ -32,10 +35,17 @@ class SharedFile:
             view, offset = view[done:], offset + done
 
     def close(self):
-        """Collective. What was written is on its way to the disk when this returns."""
+        """Collective. What was written is on its way to the disk when this returns. Raises OSError, on a rank where the system refused it."""
         if self._file is not None:
-            self._file.Sync()
-            self._file.Close()
+            from mpi4py import MPI
+            problem = None
+            for step in (self._file.Sync, self._file.Close):    # the others wait in Close, whatever Sync found here
+                try:
+                    step()
+                except MPI.Exception as error:
+                    problem = problem or error
+            if problem is not None:
+                raise OSError(str(problem)) from problem
         else:
             os.close(self._plain)
 

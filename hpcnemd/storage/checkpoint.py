@@ -14,7 +14,7 @@ import numpy as np
 
 from ..core.errors import InputError
 from . import blueprint, raw_bytes
-from .agreement import on_root, together
+from .agreement import closed, on_root, together
 from .provenance import write as write_provenance
 from .writer import choose_writer
 
@@ -56,7 +56,7 @@ def save(comm, folder, tree, arrays, step, writer=None, provenance=None, first=F
             writer.write(f"ranks/{name}", (start,) + (0,) * (array.ndim - 1), array)
         except OSError as error:
             problem = problem or error
-    writer.close()
+    problem = closed(writer, problem)
     together(comm, problem, folder, starting=first)
     return on_root(comm, lambda: _publish(new, slot, sequence, step), folder, starting=first)
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..core.errors import InputError
 from . import blueprint, raw_bytes
-from .agreement import on_root
+from .agreement import closed, on_root, together
 from .provenance import SLOTS
 from .provenance import write as write_provenance
 from .writer import choose_writer
@@ -111,7 +111,8 @@ class EnsembleFile:
         self._pending.append((last, name, start, block))
 
     def flush(self):
-        """Collective. Everything pending on any rank is written: rows first, then what says that they are there."""
+        """Collective. Everything pending on any rank is written: rows first, then what says that they are there.
+        Raises StoppedEarly where the disk is full."""
         for last in (False, True):
             mine = {}
             for late, name, start, block in self._pending:
@@ -123,9 +124,10 @@ class EnsembleFile:
             most = {name: max(part.get(name, 0) for part in counts) for name in order}
             if most:
                 self.writer.open(self.path, self.places, list(most))
+                problem = None
                 for name, rounds in most.items():
-                    self._write_rounds(name, mine.get(name, []), rounds)
-                self.writer.close()
+                    problem = self._write_rounds(name, mine.get(name, []), rounds) or problem
+                together(self.comm, closed(self.writer, problem), self.path)
             self.comm.Barrier()
         self._pending = []
         on_root(self.comm, lambda: raw_bytes.sync(self.path), self.path)
@@ -133,8 +135,13 @@ class EnsembleFile:
     def _write_rounds(self, name, parts, rounds):
         shape, dtype, _ = self.places.fixed[name]
         nothing = ((0,) * len(shape), np.empty((0,) * len(shape), dtype))
+        problem = None
         for start, block in parts + [nothing] * (rounds - len(parts)):
-            self.writer.write(name, start, block)
+            try:
+                self.writer.write(name, start, block)
+            except OSError as error:
+                problem = problem or error
+        return problem
 
     def store(self):
         """Not collective. Writes what is pending on this rank alone, in place: for groups that do not keep step with each other."""

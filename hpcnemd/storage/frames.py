@@ -7,7 +7,7 @@ import numpy as np
 
 from ..core.errors import InputError
 from . import blueprint, raw_bytes
-from .agreement import on_root, together
+from .agreement import closed, on_root, together
 
 VALID = "parameters/valid_frames"
 
@@ -85,7 +85,7 @@ class FrameFile:
                 self.writer.write(name, start, block)
             except OSError as error:
                 problem = problem or error
-        self.writer.close()
+        problem = closed(self.writer, problem)
         together(self.comm, problem, self.path)
         on_root(self.comm, lambda: self._publish(new), self.path)
         self.valid = new

@@ -5,7 +5,12 @@ offset      MPI-IO at addresses that HDF5 told when the file was laid out; h5py 
 gather      rank 0 receives all rows and writes them
 
 All of them write raw data only, at places that exist already (see `blueprint`), and a rank with nothing to write takes part.
+MPI-IO, and HDF5 on top of it, may lose bytes without a word (a collective write of Open MPI 4.1 past the limit on file sizes counts as
+done): what went through it is looked up in the file before anyone relies on it.
 """
+import errno
+import os
+
 import h5py
 import numpy as np
 
@@ -15,6 +20,7 @@ from .raw_bytes import put_runs
 
 NAMES = ("collective", "offset", "gather")
 FEWEST_ROWS = 4096          # a rank writes at least so many rows of a frame, or none: small pieces are slow
+LOOKED_UP = 64              # bytes at the end of each run that are read back
 
 
 def choose_writer(comm, wanted="auto"):
@@ -59,7 +65,7 @@ class GatherWriter:
                 put_runs(self.raw, self.places.runs(name, start, block.shape), block)
 
     def close(self):
-        """Collective."""
+        """Collective. Raises OSError on a rank whose bytes are not in the file."""
         if self.raw is not None:
             self.raw.close()
 
@@ -73,21 +79,40 @@ class OffsetWriter(GatherWriter):
         return np.minimum(np.arange(self.comm.size + 1, dtype=np.int64) * share, rows)
 
     def open(self, path, places, names):
-        self.places = places
+        self.places, self.path, self.ends = places, path, []
         self.file = SharedFile(self.comm, path)
 
     def write(self, name, start, block):
         _check(self.places, name, block)
         data = np.ascontiguousarray(block).reshape(-1).view(np.uint8)
         runs = self.places.runs(name, start, block.shape)
-        most = max(self.comm.allgather(len(runs)))
+        self._remember(runs, data)
         done = 0
-        for offset, size in runs + [(0, 0)] * (most - len(runs)):
-            self.file.write_at_all(offset, data[done:done + size])
+        for offset, size in runs:
+            self.file.write_at(offset, data[done:done + size])
             done += size
 
     def close(self):
         self.file.close()
+        self._look_up()
+
+    def _remember(self, runs, data):
+        done = 0
+        for offset, size in runs:
+            done += size
+            few = min(size, LOOKED_UP)
+            self.ends.append((offset + size - few, data[done - few:done].tobytes()))
+
+    def _look_up(self):
+        if not self.ends:
+            return
+        handle = os.open(self.path, os.O_RDONLY)
+        try:
+            for offset, data in self.ends:
+                if os.pread(handle, len(data), offset) != data:
+                    raise OSError(errno.EIO, "bytes that were written are not in the file")
+        finally:
+            os.close(handle)
 
 
 class CollectiveWriter(OffsetWriter):
@@ -95,7 +120,7 @@ class CollectiveWriter(OffsetWriter):
     name, through_library = "collective", True
 
     def open(self, path, places, names):
-        self.places = places
+        self.places, self.path, self.ends = places, path, []
         self.file = h5py.File(path, "r+", driver="mpio", comm=self.comm)
         self.datasets = {name: self.file[name] for name in names}
         self.transfer = h5py.h5p.create(h5py.h5p.DATASET_XFER)
@@ -114,12 +139,14 @@ class CollectiveWriter(OffsetWriter):
         elif block.ndim:
             file.select_hyperslab(tuple(start), block.shape)
         data = np.zeros((1,) * max(1, block.ndim), block.dtype) if empty else np.ascontiguousarray(block)
+        self._remember(self.places.runs(name, start, block.shape), data.reshape(-1).view(np.uint8))
         dataset.id.write(memory, file, data, dxpl=self.transfer)
 
     def close(self):
         self.datasets = {}
         self.file.flush()
         self.file.close()
+        self._look_up()
 
 
 def _check(places, name, block):

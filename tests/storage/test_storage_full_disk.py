@@ -11,7 +11,7 @@ from mpi4py import MPI
 import moving_particles as sample
 from hpcnemd.core.errors import InputError, StoppedEarly
 from hpcnemd.parallel.serial import SerialComm
-from hpcnemd.storage import checkpoint
+from hpcnemd.storage import checkpoint, raw_bytes
 from hpcnemd.storage.compare import compare
 from hpcnemd.storage.ensemble import EnsembleFile
 from hpcnemd.storage.journal import Journal
@@ -69,6 +69,22 @@ def check_and_go_on(over, path, whole):
         writer.close(finished=True)
     over.Barrier()
     assert compare(path, whole) == []
+
+
+@pytest.mark.mpi
+@pytest.mark.parametrize("name", ["collective", "offset", "gather"])
+def test_a_limit_met_in_the_middle_of_a_write_is_no_silent_loss(mpi_tmp_path, monkeypatch, name):
+    """The room was reserved, and then the limit came: MPI libraries that count such a write as done are found out."""
+    writer = TrajectoryWriter(comm, mpi_tmp_path / "t.h5md", choose_writer(comm, name), sample.state(comm, 0, COUNT), FRAMES, burst=5)
+    for frame in range(5):
+        writer.write(frame, 1.0 * frame, sample.state(comm, frame, COUNT))
+    monkeypatch.setattr(raw_bytes, "reserve", lambda *arguments: None)
+    with file_limit(4096), pytest.raises(StoppedEarly, match="the limit on file sizes is reached"):
+        for frame in range(5, 10):
+            writer.write(frame, 1.0 * frame, sample.state(comm, frame, COUNT))
+    monkeypatch.undo()
+    comm.Barrier()
+    check_and_go_on(comm, mpi_tmp_path / "t.h5md", mpi_tmp_path / "whole.h5md")
 
 
 @pytest.mark.mpi
