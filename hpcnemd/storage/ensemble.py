@@ -17,6 +17,8 @@ from .writer import choose_writer
 
 STATUS = ("missing", "running", "complete", "failed")
 ROOT = "ensemble"
+LARGER = ".larger"          # end of the name of a file that is to replace one of fewer replicas
+MOVED_AT_ONCE = 4096        # replicas
 
 
 class EnsembleFile:
@@ -61,6 +63,34 @@ class EnsembleFile:
             return places
         places = on_root(comm, inspect, path, starting=True)
         return cls(path, comm, replicas, schema, places, choose_writer(comm, writer))
+
+    @classmethod
+    def enlarge(cls, path, comm, moves, replicas, schema, writer="auto", attributes=None, provenance=None):
+        """Collective. The file at `path`, which has the same schema, becomes one of `replicas` replicas. `moves`: (first old row, rows, first new row) of
+        what is kept; other rows are missing. The file that is there is replaced in the end by a rename, so that a kill leaves one or the other.
+        Raises InputError where the folder cannot take it, or the file holds other datasets."""
+        larger = f"{path}{LARGER}"
+        file = cls.create(larger, comm, replicas, schema, writer, attributes, provenance)
+
+        def take_over():
+            try:
+                with raw_bytes.open_to_read(path) as f:
+                    for old, rows, new in moves:
+                        for at in range(0, rows, MOVED_AT_ONCE):
+                            file._take(f[ROOT], old + at, min(rows - at, MOVED_AT_ONCE), new + at)
+            except KeyError as problem:
+                raise InputError(f"{path}: {problem.args[0]}; it was written with other settings, choose another folder") from None
+            raw_bytes.sync(larger)
+            os.replace(larger, path)
+            raw_bytes.sync(os.path.dirname(os.path.abspath(path)))
+        on_root(comm, take_over, path, starting=True)
+        return cls.resume(path, comm, replicas, schema, writer)
+
+    def _take(self, group, old, rows, new):
+        """Not collective. Rows of another file's group, in place here."""
+        for name in [*self.schema, *(f"valid/{name}" for name in self.schema), "cause", "status"]:
+            self._put(f"{ROOT}/{name}", (new,) + (0,) * (group[name].ndim - 1), group[name][old:old + rows], last=name in ("cause", "status"))
+        self.store()
 
     def write_rows(self, replica, name, start_block, values):
         """Not collective; on disk after the next `flush`. `values` (blocks, ...) become blocks [start_block, start_block + blocks) of this

@@ -9,7 +9,8 @@ from hpcnemd.core.errors import PhysicsError, StoppedEarly
 from hpcnemd.ensembles.campaign import branches, run_campaign
 from hpcnemd.ensembles.statistics import Covariance, Moments
 from hpcnemd.experiments import work_theorems
-from hpcnemd.experiments.work_theorems.launched import ENSEMBLE, STATISTICS, open_file, statistics_of
+from hpcnemd.experiments.irreversibility.launched import ENSEMBLE, open_file
+from hpcnemd.experiments.work_theorems.launched import STATISTICS, statistics_of
 from hpcnemd.experiments.work_theorems.launched import run as run_with
 from hpcnemd.parallel.layout import Layout
 from hpcnemd.parallel.reduce import vote_any
@@ -115,6 +116,26 @@ def test_a_stopped_launch_is_completed_to_the_last_bit(folder):
     work_theorems.run(prepared, Layout(comm, 1000, 1), folder / "stopped")
     alone(prepared, folder / "whole")
     same_on_rank_0(folder / "stopped", folder / "whole")
+
+
+def test_more_replicas_extend_the_file_with_broken_ones_kept(folder):
+    """300 replicas of which one broke, then 1000: only the new ones are computed; rows, causes and statistics are those of one launch of 1000."""
+    done = []
+    for where, replicas in (("parts", 300), ("parts", 1000), ("whole", 1000)):
+        prepared = work_theorems.prepare(work_theorems.Deck.model_validate({"experiment": "work_theorems", **DECKS["stiffened"],
+                                                                            "run": {**DECKS["stiffened"]["run"], "replicas": replicas}}))
+
+        def work(group, branch, ids):
+            done.append((where, replicas, branch.name, ids))
+            rows = prepared.model.rows(group, branch, ids)
+            return rows | {"causes": {int(k): "a test broke it" for k in np.flatnonzero(ids == 7)}}
+        run_with(prepared, Layout(comm, replicas, 1), folder / where, work=work)
+    assert all((ids >= 300).all() for where, replicas, _, ids in done if (where, replicas) == ("parts", 1000))
+    same_on_rank_0(folder / "parts", folder / "whole")
+    if comm.rank == 0:
+        status, causes = ensemble.read_status(folder / "parts" / ENSEMBLE)
+        assert [k for k, one in enumerate(status) if one != "complete"] == [7, 1007] and causes[1007] == "a test broke it"
+        assert not list((folder / "parts").glob("*.larger"))
 
 
 @pytest.mark.mpi(min_size=2)

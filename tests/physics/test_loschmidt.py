@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from hpcnemd.experiments import loschmidt
+from hpcnemd.experiments.irreversibility.report import draw_figures
+from hpcnemd.experiments.loschmidt.figures import PLOTS
 from hpcnemd.parallel.layout import Layout
 from hpcnemd.parallel.serial import SerialComm
 from hpcnemd.storage import ensemble
@@ -21,7 +23,7 @@ def run(folder, tables):
     loschmidt.run(prepared, layout, folder)
     stored = ensemble.read(folder / "ensemble.h5")
     assert set(stored.status) == {"complete"}
-    return loschmidt.analyse(folder), dict(zip(prepared.model.cases, ({name: array[k] for name, array in stored.arrays.items()} for k in range(prepared.n_rows))))
+    return loschmidt.analyse(folder), dict(zip(prepared.model.branch_names, ({name: array[k] for name, array in stored.arrays.items()} for k in range(prepared.n_rows))))
 
 
 def back(rows):
@@ -45,8 +47,15 @@ def value(result, start):
 def gas(tmp_path_factory):
     folder = tmp_path_factory.mktemp("loschmidt")
     result, rows = run(folder, {"gas": {"particles": [400]}, "run": {"seed": 3},
-                                "reversal": {"arithmetic": ["float32", "float64", "int64"], "times": [8.0, 12.0, 24.0], "noise": [1e-8, 1e-5, 1e-2], "bath": True,
-                                             "samples": 8, "lyapunov_time": 8.0}})
+                                "reversal": {"arithmetic": ["float32", "float64", "int64"], "times": [12.0, 24.0], "samples": 8, "lyapunov_time": 8.0}})
+    return folder, result, rows
+
+
+@pytest.fixture(scope="module")
+def spoiled(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("spoiled")
+    result, rows = run(folder, {"gas": {"particles": [400]}, "run": {"seed": 3},
+                                "reversal": {"arithmetic": ["int64"], "times": [8.0], "noise": [1e-8, 1e-5, 1e-2], "bath": True, "samples": 8}})
     return folder, result, rows
 
 
@@ -61,7 +70,7 @@ def test_float64_returns_before_its_time_and_not_after(gas):
 
 def test_whole_numbers_return_whatever_the_time_with_all_their_h(gas):
     _, result, rows = gas
-    for time in (8, 12, 24):
+    for time in (12, 24):
         one = rows[f"400 discs, int64, t_R {time}"]
         assert one["mismatches"] == 0 and one["rms_error"] == 0 and back(one) == 1.0
         assert (one["hash_start"] == one["hash_end"]).all() and (one["hash_turn"] != one["hash_start"]).any()
@@ -70,12 +79,14 @@ def test_whole_numbers_return_whatever_the_time_with_all_their_h(gas):
         assert np.abs(one["energy"] / one["energy"][0] - 1).max() < 2e-3
 
 
-def test_the_return_fails_with_noise_and_with_a_bath(gas):
-    _, result, rows = gas
+def test_the_return_fails_with_noise_and_with_a_bath(spoiled):
+    folder, result, rows = spoiled
     noisy = [back(rows[f"400 discs, int64, t_R 8, noise {size}"]) for size in ("1e-08", "1e-05", "0.01")]
     assert 1.0 > noisy[0] > noisy[1] > noisy[2] and noisy[0] > 0.95 and noisy[2] < 0.7
     assert back(rows["400 discs, int64, t_R 8, bath"]) < 0.2
-    assert not result.warnings
+    assert not result.warnings and any("The bath draws a new microstate" in text for text in result.facts)
+    noise_and_bath = [plot for plot in PLOTS if plot[0] == "noise_and_bath"]
+    assert [picture.png.stat().st_size > 20000 for picture in draw_figures(result, folder, noise_and_bath, ("png",))] == [True]
 
 
 def test_the_report_names_the_law(gas):
@@ -85,7 +96,7 @@ def test_the_report_names_the_law(gas):
     lost = value(result, "return lost, 400 discs, float64")
     assert 12 < lost.value < 24
     page = loschmidt.draw(result, folder)
-    assert page.stat().st_size > 50000 and len(list(page.parent.glob("*.png"))) == 5
+    assert page.stat().st_size > 50000 and len(list(page.parent.glob("*.png"))) == 4
     numbers = json.loads((page.parent / "numbers.json").read_text())
     assert {one["name"] for one in numbers["numbers"]} >= {star.name, lost.name}
     assert any("SHA-256" in line for line in loschmidt.summary(result))

@@ -7,7 +7,7 @@ from ...core.random import generator
 from ...kernels import maps
 from ...parallel.reduce import ordered_sum
 from ...parallel.serial import SerialComm
-from ..irreversibility.launched import PreparedCases
+from ..irreversibility.launched import PreparedEnsemble
 
 ARMS = ("exact", "once", "always")      # the way back: exact inverse; scattered in the cells at the reversal; at every step, out and back
 KINDS = {"cat": maps.CAT, "baker": maps.BAKER, "kicked_rotor": maps.ROTOR, "intermittent": maps.INTERMITTENT, "harmonic": maps.HARMONIC,
@@ -67,10 +67,11 @@ def start_cell(table, name, seed, replica):
 
 
 class CloudModel:
-    """`cases`: the systems; `rows(comm, branch, ids)` runs them."""
+    """`branch_names`: the systems; `rows(comm, branch, ids)` runs them."""
+    attributes = {}
 
     def __init__(self, deck):
-        self.deck, self.cases = deck, list(deck.cloud.systems)
+        self.deck, self.branch_names = deck, list(deck.cloud.systems)
         t = deck.cloud
         grown, back = (t.steps + 1,), (len(ARMS), 2 * t.turn + 1)
         self.schema = {"entropy": (grown, "<f8", "k_B", "Shannon entropy of the cells, corrected for sampling"),
@@ -83,7 +84,7 @@ class CloudModel:
     def warm_up(self):
         """Compiles everything on this rank alone."""
         small = self.deck.cloud.model_copy(update={"points": 8})
-        for name in self.cases:
+        for name in self.branch_names:
             cloud = Cloud(SerialComm(), name, small, (1, 1), 1)
             cloud.move(True)
             cloud.blur(0)
@@ -93,7 +94,7 @@ class CloudModel:
 
     def rows(self, comm, branch, ids):
         """Collective over `comm`. {dataset: (len(ids), ...)} of replicas of one system, on all its ranks."""
-        runs = [self._one(comm, self.cases[branch.number], int(replica)) for replica in ids]
+        runs = [self._one(comm, self.branch_names[branch.number], int(replica)) for replica in ids]
         return {name: np.array([run[name] for run in runs]) for name in self.schema}
 
     def _one(self, comm, name, replica):
@@ -125,8 +126,8 @@ class CloudModel:
 
 
 def prepare(deck, base="."):
-    """PreparedCases of a Deck; starts no MPI. Raises InputError. `base` is not needed: the deck names no files."""
+    """PreparedEnsemble of a Deck; starts no MPI. Raises InputError. `base` is not needed: the deck names no files."""
     t = deck.cloud
     if len(t.systems) != len(set(t.systems)):
         raise InputError("cloud.systems: a system is named twice; name each once")
-    return PreparedCases(deck, CloudModel(deck))
+    return PreparedEnsemble(deck, CloudModel(deck))

@@ -6,7 +6,7 @@ import numpy as np
 from ...analysis.entropy import baker_rate, cat_cells, intermittent_rate, slope
 from ...analysis.fluctuation import Estimate
 from ..irreversibility.launched import load
-from ..work_theorems.result import Result
+from ..irreversibility.result import Result
 from .deck import Deck
 
 CAT_RATE = math.log((3 + math.sqrt(5)) / 2)

@@ -1,1 +1,1 @@
-"""What the experiments on irreversibility share: tables of the deck, the launch of a list of cases, the page of the report."""
+"""What the experiments on irreversibility share: tables of the deck, the launch of an ensemble, its result, the page of the report."""

@@ -2,40 +2,19 @@
 
 `Deck` is the input; `prepare(deck, base)` finds every error of it; `run(prepared, layout, folder)` is collective; `analyse(folder)`,
 `draw(result, folder)` and `summary(result)` need no MPI."""
-from ..irreversibility.launched import describe, disk_need
+from ..irreversibility.launched import describe, disk_need, run
+from ..irreversibility.report import Page
 from .deck import Deck
+from .estimate import analyse
+from .figures import PLOTS
 from .gas import prepare
 
 __all__ = ["Deck", "prepare", "run", "analyse", "draw", "summary", "describe", "disk_need"]
 
-TITLE = "Loschmidt reversal of an expanding gas"
 LAWS = ("Soft discs (Weeks-Chandler-Andersen) start in the left half of a periodic box; after the time t<sub>R</sub> all velocities change sign. "
         "S = −Σ p ln p of the occupation of 10 × 10 cells (k<sub>B</sub>); recovery R = (S<sub>max</sub> − S(2t<sub>R</sub>)) / (S<sub>max</sub> − S(0)). "
         "A rounding error ε grows as ε exp(λ<sub>1</sub> t), so that floating-point arithmetic returns up to about t* = ln(1/ε)/λ<sub>1</sub>; with a reversible integrator in whole "
         "numbers every disc returns to the last bit. Boltzmann's H = Σ p ln(p/w) over bins of kinetic energy, Maxwell: −1 − ln(2πT). "
         "Units: σ = ε = m = k<sub>B</sub> = 1.")
-
-
-def run(prepared, layout, folder, text="", progress=None):
-    """Collective. See `irreversibility.launched.run`."""
-    from ..irreversibility.launched import run as work
-    return work(prepared, layout, folder, text, progress)
-
-
-def analyse(folder):
-    """The Result of a run's folder. Raises InputError where there is nothing to analyse yet."""
-    from .estimate import analyse as work
-    return work(folder)
-
-
-def draw(result, folder):
-    """Figures (PNG and PDF), numbers.json and report.html in `folder`/report; the path of the page."""
-    from ..irreversibility.report import write
-    from .figures import PLOTS
-    return write(result, folder, TITLE, LAWS, PLOTS)
-
-
-def summary(result):
-    """Lines for the terminal."""
-    from ..irreversibility.report import summary_lines
-    return summary_lines(result, TITLE)
+PAGE = Page(lambda result: "Loschmidt reversal of an expanding gas", LAWS, PLOTS)
+draw, summary = PAGE.draw, PAGE.summary

@@ -7,7 +7,7 @@ from ...analysis.entropy import crossing, energy_edges, expected_h, maxwell_h, r
 from ...analysis.fluctuation import Estimate
 from ...analysis.lyapunov import Spectrum
 from ..irreversibility.launched import load
-from ..work_theorems.result import Result
+from ..irreversibility.result import Result
 from .deck import Deck
 from .gas import cases_of
 

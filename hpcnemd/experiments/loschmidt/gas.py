@@ -10,7 +10,7 @@ from ...core.random import generator
 from ...dynamics.reversible import DiscGas
 from ...dynamics.tangent import SoftParticles
 from ...parallel.serial import SerialComm
-from ..irreversibility.launched import PreparedCases
+from ..irreversibility.launched import PreparedEnsemble
 
 CELLS = 10              # per axis, of the entropy of places
 SHOWN = 2500            # discs of a snapshot
@@ -67,11 +67,12 @@ def start_of(table, n, seed, replica):
 
 
 class LoschmidtModel:
-    """`cases`: names; `rows(comm, branch, ids)` runs them."""
+    """`branch_names`: the cases; `rows(comm, branch, ids)` runs them."""
+    attributes = {}
 
     def __init__(self, deck):
         self.deck, self.list = deck, cases_of(deck)
-        self.cases = [case.name for case in self.list]
+        self.branch_names = [case.name for case in self.list]
         instants, shown = 2 * deck.reversal.samples + 1, min(SHOWN, max(deck.gas.particles))
         one, many = (), (instants,)
         self.schema = {
@@ -211,7 +212,7 @@ class Record:
 
 
 def prepare(deck, base="."):
-    """PreparedCases of a Deck; starts no MPI. Raises InputError. `base` is not needed: the deck names no files."""
+    """PreparedEnsemble of a Deck; starts no MPI. Raises InputError. `base` is not needed: the deck names no files."""
     problems = []
     for n in deck.gas.particles:
         try:
@@ -220,4 +221,4 @@ def prepare(deck, base="."):
             problems += [f"gas.particles = {n}: {one}" for one in error.problems]
     if problems:
         raise InputError(problems)
-    return PreparedCases(deck, LoschmidtModel(deck))
+    return PreparedEnsemble(deck, LoschmidtModel(deck))

@@ -7,7 +7,7 @@ from ...analysis.entropy import baker_rate
 from ...analysis.fluctuation import Estimate
 from ...analysis.lyapunov import Spectrum, lorentz_gas
 from ..irreversibility.launched import load
-from ..work_theorems.result import Result
+from ..irreversibility.result import Result
 from .deck import Deck
 from .systems import HEXAGON, cases_of
 

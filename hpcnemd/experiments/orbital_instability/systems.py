@@ -9,7 +9,7 @@ from ...core.random import generator
 from ...dynamics.tangent import ColourDiscs, HardDiscs, SoftParticles
 from ...kernels import maps, tangent_billiards
 from ...parallel.serial import SerialComm
-from ..irreversibility.launched import PreparedCases
+from ..irreversibility.launched import PreparedEnsemble
 
 MAPS = {"cat": maps.CAT, "baker": maps.BAKER, "kicked_rotor": maps.ROTOR, "henon": maps.HENON}
 LORENZ_STEP = 0.005
@@ -53,11 +53,12 @@ def cases_of(deck):
 
 
 class InstabilityModel:
-    """`cases`: names; `rows(comm, branch, ids)` runs them."""
+    """`branch_names`: the cases; `rows(comm, branch, ids)` runs them."""
+    attributes = {}
 
     def __init__(self, deck):
         self.deck, self.list = deck, cases_of(deck)
-        self.cases = [case.name for case in self.list]
+        self.branch_names = [case.name for case in self.list]
         blocks = deck.blocks
         self.schema = {"growth": ((blocks, max(case.columns for case in self.list)), "<f8", "", "logarithms of the stretching factors; unused columns are 0"),
                        "times": ((blocks,), "<f8", "reduced", "length of each block (steps, for maps)"),
@@ -201,9 +202,9 @@ class RandomDiscs:
 
 
 def prepare(deck, base="."):
-    """PreparedCases of a Deck; starts no MPI. Raises InputError. `base` is not needed: the deck names no files."""
+    """PreparedEnsemble of a Deck; starts no MPI. Raises InputError. `base` is not needed: the deck names no files."""
     model, problems = InstabilityModel(deck), []
-    if len(set(model.cases)) < len(model.cases):
+    if len(set(model.branch_names)) < len(model.branch_names):
         problems.append("a case is named twice; name each density, field and system once")
     for case in model.list:
         if case.kind in ("soft_particles", "hard_discs", "colour_field"):
@@ -214,4 +215,4 @@ def prepare(deck, base="."):
                 problems += [f"{case.kind}: {one}" for one in error.problems]
     if problems:
         raise InputError(problems)
-    return PreparedCases(deck, model)
+    return PreparedEnsemble(deck, model)

@@ -7,7 +7,7 @@ from ...ensembles.campaign import padded
 from ...ensembles.protocol import protocol
 from ...kernels import chain_pulled as kernel
 from ...kernels.lane_normals import LANES
-from .traps import columns, key_of
+from .traps import Lanes, columns, key_of
 
 UNIT = 2.0**-40             # of positions, displacements and energies in whole numbers
 REST_DRAWS = 1 << 19        # random numbers of the stage with a bath
@@ -26,7 +26,7 @@ def free_energy(table, centre, points=1 << 14):
     return -table.temperature * (math.log(z) + table.beads * math.log(norm * 2 * edge / points))
 
 
-class Chain:
+class Chain(Lanes):
     """Langevin dynamics, forward and reversed."""
     branch_names = ("forward", "reverse")
 
@@ -37,7 +37,7 @@ class Chain:
         self.every = table.steps // run.samples
         self.times = (np.arange(run.samples) + 1) * self.every * self.plan.step
         self.keys = key_of(run.seed), key_of(run.seed, "structure"), key_of(run.seed, "velocities")
-        self.attributes = {"temperature": table.temperature}
+        self.attributes = {"temperature": table.temperature, "times": np.asarray(self.times)}
         shape, energy = (run.samples,), "k_B T units"
         self.schema = {"work": (shape, "<f8", energy, "work of the trap up to each sample"), "heat": (shape, "<f8", energy, "heat that the bath received up to each sample"),
                        "position": (shape, "<f8", "reduced", "position of the last bead at each sample"),

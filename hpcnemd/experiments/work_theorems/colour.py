@@ -6,10 +6,10 @@ import numpy as np
 from ...ensembles.campaign import padded
 from ...kernels.colour_transients import transients
 from ...kernels.lane_normals import LANES
-from .traps import key_of
+from .traps import Lanes, key_of
 
 
-class ColourTransients:
+class ColourTransients(Lanes):
     """Mother systems and their daughters: a replica is a mother. In equilibrium each start point is used in four images (itself, reversed in time,
     reflected in x, both), so that the mean dissipation at the start is zero exactly."""
     branch_names = ("forward",)
@@ -26,7 +26,8 @@ class ColourTransients:
         self.schema = {"current": ((*whole[:2], run.samples + 1), "<f8", "reduced", "sum of c p_x at the start and at each sample"),
                        "current_integral": (whole, "<f8", "reduced", "its integral up to each sample"),
                        "thermostat_integral": (whole, "<f8", "", "integral of alpha up to each sample")}
-        self.attributes = {"temperature": 1.0, "field": table.field, "momentum_freedom": np.int64(self.freedom), "start": table.start}
+        self.attributes = {"temperature": 1.0, "field": table.field, "momentum_freedom": np.int64(self.freedom), "start": table.start,
+                           "times": self.times}
 
     def rows(self, comm, branch, ids):
         """Rows of the mothers `ids`; not collective: one rank runs it."""

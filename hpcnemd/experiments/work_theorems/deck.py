@@ -3,7 +3,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field as Key, model_validator
 
-from ..quantities import Every, Interval, WallTime
+from ..irreversibility.tables import CasesOutput
+from ..quantities import Every, Interval
 from ..tables import ParallelTable, Table
 
 Positive = Annotated[float, Key(gt=0)]
@@ -122,7 +123,7 @@ class ColourField(Table):
 
 class EnsembleTable(Table):
     """How many trajectories."""
-    replicas: int = Key(ge=8, le=10**8, description="trajectories in each direction (mother systems for colour_field)")
+    replicas: int = Key(ge=8, le=10**8, description="trajectories in each direction (mother systems for colour_field); a larger number extends a run that is there")
     seed: int = Key(2026, ge=0, lt=2**63, description="the same seed gives the same trajectories")
     batch: int = Key(1024, ge=8, le=10**6, description="trajectories that one rank computes at a time, a multiple of 8; the results do not depend on the ranks")
     cross_check: bool = Key(False, description="compare BAR with pymbar's in the report (pip install pymbar)")
@@ -135,11 +136,9 @@ class EnsembleTable(Table):
         return self
 
 
-class OutputTable(Table):
+class OutputTable(CasesOutput):
     """What is kept."""
-    folder: str | None = Key(None, description="where results go; default: a folder named after the deck, beside it")
     checkpoint: Every = Key(Interval(seconds=5.0), description="interval at which finished trajectories are written")
-    walltime: WallTime | None = Key(None, description="stop before this time on the clock is over (\"24 h\"); the same command goes on")
 
 
 class Deck(Table):
@@ -187,11 +186,3 @@ class Deck(Table):
         if self.kind == "colour_field":
             return int(round(table.duration / table.timestep))
         return table.steps
-
-    def identity(self):
-        """What must be equal for a run to be continued (JSON-able): everything but the ranks and the files."""
-        whole = self.model_dump(mode="json", exclude_none=True)
-        whole.pop("parallel")
-        whole.pop("output")
-        whole["run"].pop("cross_check")
-        return whole

@@ -1,5 +1,4 @@
 """From the ensemble file to the theorems' numbers. Works are divided by the temperature; k_B = 1."""
-import json
 from pathlib import Path
 
 import numpy as np
@@ -8,42 +7,28 @@ from ...analysis import fluctuation as theorem
 from ...analysis.fluctuation import Estimate
 from ...analysis.overlap import overlap, overlap_warning
 from ...core.errors import InputError
-from ...storage import ensemble
+from ..irreversibility.launched import load
+from ..irreversibility.result import Number, Result
 from .deck import Deck
-from .prepared import prepare
-from .result import Number, Result
-from .launched import ENSEMBLE
+from .prepared import NOUN, model_of
 
 FEWEST = 8              # complete trajectories of a branch
 
 
 def analyse(folder):
     """The Result of a run's folder. Raises InputError where there is nothing to analyse yet."""
-    path = Path(folder, ENSEMBLE)
-    try:
-        stored = ensemble.read(path)
-    except (OSError, KeyError) as problem:
-        raise InputError(f"{path}: cannot be read ({problem}); run the deck first") from None
-    deck = Deck.model_validate(json.loads(stored.attributes["identity"]))
-    count, names = int(stored.attributes["replicas_per_branch"]), str(stored.attributes["branches"]).split(",")
-    status = np.array(stored.status)
-    parts, causes = {}, {}
-    for k, name in enumerate(names):
-        rows = slice(k * count, (k + 1) * count)
-        good = status[rows] == "complete"
-        parts[name] = {key: array[rows][good] for key, array in stored.arrays.items()}
-        if good.sum() < FEWEST:
-            raise InputError(f"{folder}: only {good.sum()} trajectories of the branch {name} are complete, at least {FEWEST} are needed; "
-                             f"look at hpcnemd status {folder}")
-    for one, cause in zip(status, stored.causes):
-        if one == "failed":
-            causes[cause] = causes.get(cause, 0) + 1
-    numbers = {word: int((status == word).sum()) for word in ("complete", "failed", "missing", "running")}
-    result = Result(deck.kind, deck.model_dump(mode="json", exclude_none=True)[deck.kind] | {"replicas": count, "seed": deck.run.seed}, numbers | {"causes": causes})
-    for cause, n in causes.items():
-        result.warnings.append(f"{n} of {len(status)} trajectories broke and are left out: {cause}")
-    model = prepare(deck).model
-    if _wants_cross_check(path):
+    stored = load(folder, Deck)
+    deck, parts, count = stored.deck, stored.rows, int(stored.attributes["replicas_per_branch"])
+    model = model_of(deck)
+    for name in model.branch_names:
+        found = len(next(iter(parts.get(name, {"": ()}).values())))
+        if found < FEWEST:
+            raise InputError(f"{folder}: only {found} {NOUN} of the branch {name} are complete, at least {FEWEST} are needed; look at hpcnemd status {folder}")
+    result = Result(deck.kind, deck.model_dump(mode="json", exclude_none=True)[deck.kind] | {"replicas": count, "seed": deck.run.seed},
+                    stored.counts | {"causes": stored.causes})
+    for cause, n in stored.causes.items():
+        result.warnings.append(f"{n} of {sum(stored.counts.values())} {NOUN} broke and are left out: {cause}")
+    if _wants_cross_check(Path(folder)):
         model.cross_check = True
     if deck.kind == "colour_field":
         from .estimate_colour import estimate
@@ -55,11 +40,11 @@ def analyse(folder):
     return result
 
 
-def _wants_cross_check(path):
+def _wants_cross_check(folder):
     """From the deck that was run; its report may be asked for again with another choice."""
     import tomllib
     try:
-        return bool(tomllib.loads((path.parent / "deck.toml").read_text(encoding="utf-8"))["run"].get("cross_check", False))
+        return bool(tomllib.loads((folder / "deck.toml").read_text(encoding="utf-8"))["run"].get("cross_check", False))
     except (OSError, KeyError, tomllib.TOMLDecodeError):
         return False
 
@@ -192,7 +177,7 @@ def reversible(result, model, rows):
     result.add("shadow work", Estimate(float(shadow.mean()), float(shadow.std(ddof=1) / len(shadow)**0.5)), None, "k_B T", "energy change - work, mean")
     back = rows["rested_energy_change"] / temperature - rested * unit / temperature
     result.add("shadow work, way back", Estimate(float(back.mean()), float(back.std(ddof=1) / len(back)**0.5)), None, "k_B T", "energy change - work, mean")
-    result.facts.append(f"after a rest of {model.table.rest:g} in contact with the bath the way back obeys P_R(-w) = exp(-w) P_F(w):")
+    result.facts.append(f"after a rest of {model.table.rest:g} in contact with the bath the way back obeys P_R(-w) = exp(-w) P_F(w)")
     # work and shadow work together are the energy change, for which the theorem is exact at any time step: the map keeps phase volume and can be reversed
     between_equilibria(result, model.exact(), rows["energy_change"] / temperature, rows["rested_energy_change"] / temperature, temperature)
     edges = result.curves.get("crooks", {}).get("edges", common_edges(work, -rested * unit / temperature))

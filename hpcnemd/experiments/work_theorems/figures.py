@@ -1,38 +1,13 @@
 """Figures of a result as PNG and PDF, with error bars and captions that stand alone."""
-from pathlib import Path
+import functools
 
 import numpy as np
 
-from ..ionic_conductivity.figures import BLACK, BLUE, GREEN, ORANGE, RED, STYLE, Picture
+from ..ionic_conductivity.figures import BLACK, BLUE, GREEN, ORANGE, RED
 
 COLOURS = (BLUE, RED, GREEN, ORANGE)
 WORDS = {"dragged_trap": "dragged harmonic trap", "stiffened_trap": "stiffened harmonic trap", "breathing_trap": "harmonic trap driven in cycles",
          "pulled_chain": "pulled chain", "colour_field": "colour-driven discs"}
-
-
-def draw(result, folder, formats=("png", "pdf")):
-    """Draws what the result has curves for into `folder`; list of Pictures in the order of the report."""
-    import matplotlib
-    from matplotlib.figure import Figure
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    pictures = []
-    with matplotlib.rc_context({k: v for k, v in matplotlib.rcParamsDefault.items() if not k.startswith("backend")}):
-        matplotlib.rcParams.update(STYLE)
-        for name, title, plot in PLOTS:
-            figure = Figure(figsize=(6.4, 4.2), layout="constrained")
-            caption = plot(result, figure)
-            if caption:
-                pictures.append(_save(figure, folder, name, title, f"{caption} {conditions(result)}", formats))
-    return pictures
-
-
-def _save(figure, folder, name, title, caption, formats):
-    quiet = {"png": {"Software": None}, "pdf": {"CreationDate": None, "Creator": None, "Producer": None}}
-    paths = {kind: folder / f"{name}.{kind}" for kind in quiet}
-    for kind in formats:
-        figure.savefig(paths[kind], metadata=quiet[kind])
-    return Picture(name, title, caption, paths["png"], paths["pdf"])
 
 
 def conditions(result):
@@ -165,6 +140,16 @@ def response(result, figure):
     return (f"Response to a colour field of {found['field']:g}: the average over transients, and the integral of the correlation with the dissipation at the start; bands are one standard error.")
 
 
-PLOTS = (("work_distributions", "Work distributions", distributions), ("crooks", "Crooks' theorem", crooks), ("convergence", "Convergence of the free energy", convergence),
-         ("work_paths", "Work in time", work_paths), ("symmetry", "Fluctuation theorem", symmetry), ("slopes", "Slope of the fluctuation theorem", slopes),
-         ("response", "Response to the field", response))
+def captioned(plot):
+    """The plot, its caption with the run's parameters at the end."""
+    @functools.wraps(plot)
+    def drawn(result, figure):
+        caption = plot(result, figure)
+        return caption and f"{caption} {conditions(result)}"
+    return drawn
+
+
+PLOTS = tuple((name, title, captioned(plot), (6.4, 4.2)) for name, title, plot in (
+    ("work_distributions", "Work distributions", distributions), ("crooks", "Crooks' theorem", crooks), ("convergence", "Convergence of the free energy", convergence),
+    ("work_paths", "Work in time", work_paths), ("symmetry", "Fluctuation theorem", symmetry), ("slopes", "Slope of the fluctuation theorem", slopes),
+    ("response", "Response to the field", response)))

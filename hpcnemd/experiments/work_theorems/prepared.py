@@ -1,25 +1,11 @@
 """A deck made ready to run."""
-from dataclasses import dataclass
-from typing import Any
+from ..irreversibility.launched import PreparedEnsemble, bytes_of
 
-from .deck import Deck
-
-
-@dataclass(frozen=True)
-class PreparedEnsemble:
-    """`model`: the driven system; it has `branch_names`, `schema`, `attributes`, `times`, `rows(comm, branch, ids)` and `exact()`."""
-    deck: Deck
-    model: Any
-    system: None = None         # no crystal: the application asks
-
-    @property
-    def n_rows(self):
-        """Trajectories in the file, all branches."""
-        return self.deck.run.replicas * len(self.model.branch_names)
+NOUN = "trajectories"
 
 
 def model_of(deck):
-    """The driven system of a Deck."""
+    """The driven system of a Deck: what `PreparedEnsemble` says of a model, with `times` and `exact()` -> {name: value}."""
     from .chain import Chain, ReversibleChain
     from .colour import ColourTransients
     from .traps import Breathing, DraggedOverdamped, DraggedUnderdamped, stiffened
@@ -33,19 +19,7 @@ def model_of(deck):
 
 def prepare(deck, base="."):
     """PreparedEnsemble of a Deck; starts no MPI. `base` is not needed: the deck names no files."""
-    return PreparedEnsemble(deck, model_of(deck))
-
-
-def bytes_of(prepared):
-    """Of the ensemble file."""
-    import numpy as np
-    row = sum(int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize + 8 for shape, dtype, *_ in prepared.model.schema.values())
-    return prepared.n_rows * (row + 257) + (1 << 20)
-
-
-def disk_need(deck, prepared):
-    """Bytes by kind of file over the whole run; nothing else is kept for a restart."""
-    return {"checkpoints": 0, "ensemble": bytes_of(prepared)}
+    return PreparedEnsemble(deck, model_of(deck), deck.run.batch, NOUN)
 
 
 def describe(loaded, prepared, ranks):

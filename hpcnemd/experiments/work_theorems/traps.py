@@ -6,7 +6,7 @@ import math
 import numpy as np
 
 from ...core.random import stream_key
-from ...ensembles.campaign import padded
+from ...ensembles.campaign import Branch, padded
 from ...ensembles.protocol import cycle, protocol
 from ...kernels import traps
 from ...kernels.lane_normals import LANES
@@ -32,7 +32,17 @@ def path_rows(samples):
             "shadow_work": ((), "<f8", "k_B T units", "energy change - work + heat: the integrator's error")}
 
 
-class DraggedOverdamped:
+class Lanes:
+    """A model whose kernels take replicas in full vectors: a few of each branch compile them all."""
+    kernel_path = "lanes"
+
+    def warm_up(self):
+        """Compiles everything on this rank alone."""
+        for number, name in enumerate(self.branch_names):
+            self.rows(None, Branch(name, number, 0, LANES), np.arange(LANES))
+
+
+class DraggedOverdamped(Lanes):
     """The trap moves at constant speed; exact steps in its own frame."""
     branch_names = ("forward", "reverse")
 
@@ -43,7 +53,7 @@ class DraggedOverdamped:
         self.every = table.steps // run.samples
         self.times = (np.arange(run.samples) + 1) * self.every * table.duration / table.steps
         self.schema = path_rows(run.samples)
-        self.attributes = {"temperature": table.temperature}
+        self.attributes = {"temperature": table.temperature, "times": np.asarray(self.times)}
 
     def coefficients(self, velocity):
         t = self.table
@@ -90,7 +100,7 @@ class DraggedOverdamped:
         return rows["heat"] / t.temperature + surprise(rows["position"]) - surprise(rows["position_start"])[:, None]
 
 
-class SteppedTrap:
+class SteppedTrap(Lanes):
     """A trap with any stepwise protocol of centre and stiffness, over- or underdamped, forward and reversed."""
     branch_names = ("forward", "reverse")
 
@@ -103,7 +113,7 @@ class SteppedTrap:
         if mass is not None:
             self.schema |= {"velocity": ((run.samples,), "<f8", "reduced", "velocity at each sample"),
                             "velocity_start": ((), "<f8", "reduced", "velocity at the start")}
-        self.attributes = {"temperature": temperature}
+        self.attributes = {"temperature": temperature, "times": np.asarray(self.times)}
 
     def start_of(self, plan):
         """Mean and standard deviation of the position at the start: equilibrium in the trap as it is there."""
