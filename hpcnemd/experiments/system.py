@@ -6,11 +6,14 @@ import numpy as np
 
 from ..core.box import Box
 from ..core.errors import InputError
-from ..core.state import Species
+from ..core.state import Species, State
+from ..dynamics.simulation import Simulation
 from ..forces.coulomb import CoulombSettings, choose_coulomb, coulomb_force_scale
+from ..forces.evaluator import Forces
 from ..forces.forcefield import ForceField, load_forcefield
 from ..forces.pair import RealSpace
 from ..forces.pair_table import PairTable
+from ..parallel.domain import Domain
 from .structures import Structure, close_pairs, kinds_of, load_structure, structure_problems
 
 CUTOFF_LIMIT = 3.0      # box lengths: beyond it a particle would have hundreds of images of itself in its list
@@ -103,3 +106,11 @@ def system_of_deck(structure_table, forcefield_table, base="."):
     coulomb = forcefield_table.coulomb
     return prepare_system(structure, field, coulomb=coulomb.method, accuracy=coulomb.accuracy, cutoff=forcefield_table.cutoff, skin=forcefield_table.skin,
                           truncation=forcefield_table.truncation, damping=coulomb.damping, minimum_distance=structure_table.minimum_distance)
+
+
+def simulation_of(system, colour, comm, grid, timestep, seed, replica):
+    """Collective over `comm`. A Simulation of the System on a grid of ranks, without particles yet."""
+    domain = Domain(comm, system.box, grid, system.cutoff + system.skin)
+    state = State.empty(system.box, system.kinds, 64)
+    forces = Forces(system.forcefield, system.kinds, system.box, domain, system.cutoff, system.skin, system.truncation, system.coulomb, counts=system.counts)
+    return Simulation(state, domain, forces, colour, timestep, seed, replica)

@@ -25,7 +25,10 @@ pytestmark = pytest.mark.mpi
 DECKS = {"stiffened": {"stiffened_trap": {"duration": 1.0, "steps": 8}, "run": {"replicas": 1000, "batch": 64, "samples": 4}},
          "pulled": {"pulled_chain": {"duration": 1.0}, "run": {"replicas": 300, "batch": 64, "samples": 4}},
          "chain": {"pulled_chain": {"dynamics": "reversible", "steps": 480, "rest": 1.0}, "run": {"replicas": 50, "batch": 16, "samples": 1}},
-         "colour": {"colour_field": {"duration": 0.05, "settle": 0.1, "spacing": 0.1, "daughters": 2}, "run": {"replicas": 40, "batch": 8, "samples": 2}}}
+         "colour": {"colour_field": {"duration": 0.05, "settle": 0.1, "spacing": 0.1, "daughters": 2}, "run": {"replicas": 40, "batch": 8, "samples": 2}},
+         "electrolyte": {"structure": {"build": "nacl"}, "forcefield": {"table": "nacl_tosi_fumi", "cutoff": "5 angstrom", "coulomb": {"method": "dsf"}},
+                         "electrolyte": {"temperature": "1100 K", "field": "0.1 V/angstrom", "mobile": "all", "settle": "20 fs", "spacing": "8 fs", "daughters": 2,
+                                         "duration": "8 fs"}, "run": {"replicas": 4, "samples": 2}}}
 
 
 @pytest.fixture
@@ -54,7 +57,7 @@ def same_on_rank_0(a, b):
     assert comm.bcast(problem) == ""
 
 
-@pytest.mark.parametrize("name", ["stiffened", "chain", "colour"])
+@pytest.mark.parametrize("name", ["stiffened", "chain", "colour", "electrolyte"])
 def test_rows_and_statistics_do_not_depend_on_the_ranks(folder, name):
     prepared = prepared_of(name)
     work_theorems.run(prepared, Layout(comm, prepared.deck.run.replicas, 1), folder / "ranks")
@@ -136,6 +139,18 @@ def test_more_replicas_extend_the_file_with_broken_ones_kept(folder):
         status, causes = ensemble.read_status(folder / "parts" / ENSEMBLE)
         assert [k for k, one in enumerate(status) if one != "complete"] == [7, 1007] and causes[1007] == "a test broke it"
         assert not list((folder / "parts").glob("*.larger"))
+
+
+@pytest.mark.mpi(min_size=2)
+def test_ranks_share_the_space_of_an_electrolyte(folder):
+    """The images of a start point, the reflected one too, move ions between ranks; rows are those of one rank to rounding."""
+    prepared = prepared_of("electrolyte")
+    work_theorems.run(prepared, Layout(comm, 4, comm.size, box=prepared.system.box), folder / "shared")
+    alone(prepared, folder / "one")
+    if comm.rank == 0:
+        one, shared = (ensemble.read(folder / name / ENSEMBLE).arrays for name in ("one", "shared"))
+        for name in ("current", "current_integral", "heat"):
+            np.testing.assert_allclose(shared[name], one[name], rtol=1e-7, atol=1e-9)
 
 
 @pytest.mark.mpi(min_size=2)

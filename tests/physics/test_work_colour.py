@@ -95,13 +95,17 @@ def test_contraction_is_dissipation_in_the_steady_state(tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("field, duration, seed", [(0.5, 0.5, 1), (0.5, 1.0, 2), (1.0, 1.0, 3)])
 def test_transients_in_full(tmp_path, field, duration, seed):
-    """Slope within two per cent, and three standard errors of 1; both averages of the current within their errors and 3 %."""
+    """361 000 transients: slope within 2 % and two standard errors of 1; both averages of the current within 2 %. The seeds were fixed beforehand; with others
+    right code would miss the two standard errors in 5 % of the cases (the accepted limit of the method's notes), and 2 % in less than 1 %."""
     result = result_of(tmp_path, "colour_field", {"replicas": 4512, "batch": 32, "samples": 20, "seed": seed}, field=field, duration=duration)
     print("\n" + table_of(result))
     trusted = ("<exp(-dissipation)>",) if result.number("<exp(-dissipation)>").trusted else ()
-    check(result, ("slope of ln P/P, dissipation", "direct - TTCF", *trusted))
+    check(result, ("direct - TTCF", *trusted))
+    check(result, ("slope of ln P/P, dissipation",), 2.0)
     assert abs(result.number("slope of ln P/P, dissipation").value - 1) < 0.02
-    assert result.number("current, TTCF").value == pytest.approx(result.number("current, direct average").value, rel=0.03)
+    direct, through = result.number("current, direct average"), result.number("current, TTCF")
+    print(f"current: direct {direct.value:.5f} +- {direct.error:.5f}, TTCF {through.value:.5f} +- {through.error:.5f}, ratio {through.value / direct.value:.4f}")
+    assert through.value == pytest.approx(direct.value, rel=0.02)
 
 
 @pytest.mark.slow

@@ -38,6 +38,9 @@ def test_shipped_decks_are_right_and_survive_their_own_text(path):
     ({"pulled_chain": {"steps": 8}}, "write at least"),
     ({"colour_field": {"discs": 7}}, "even number"),
     ({"colour_field": {"field": 0.0}}, "nothing is driven"),
+    ({"electrolyte": {"temperature": "300 K", "field": "0.1 V/angstrom", "mobile": "all"}}, "write the table [structure]"),
+    ({"dragged_trap": {}, "forcefield": {"table": "nacl_tosi_fumi"}}, "belongs to [electrolyte]"),
+    ({"dragged_trap": {}, "run": {"replicas": 4}}, "write replicas = 8 or more"),
     ({"dragged_trap": {}, "run": {"batch": 100}}, "multiple of 8"),
     ({"dragged_trap": {}, "parallel": {"ranks_per_replica": 2}}, "leave it out, or write 1")])
 def test_wrong_decks_say_what_to_type(tables, said):

@@ -4,21 +4,19 @@ import time
 import numpy as np
 
 from ...core.errors import InputError, PhysicsError
-from ...core.state import State
 from ...core.units import BOLTZMANN
 from ...dynamics.drive import Drive
 from ...dynamics.loop import advance
 from ...dynamics.observers import Blocks, Series
 from ...dynamics.restart import restore, snapshot
-from ...dynamics.simulation import Simulation
 from ...dynamics.thermostat import make_thermostat
 from ...dynamics.tracer import TracerDisplacements
 from ...dynamics.velocities import draw_velocities
-from ...forces.evaluator import Forces
-from ...parallel.domain import Domain, gather_sorted, scatter
+from ...parallel.domain import gather_sorted, scatter
 from ...parallel.reduce import vote_any
 from ...storage import checkpoint
 from ...storage.provenance import versions
+from ..system import simulation_of
 
 PILOT_X = 0.44       # q E a / 2 kT of the pilot run: 80 % of the hop model's 5 % limit, for hops of 2 angstrom
 PILOT_HOP = 2.0      # angstrom
@@ -34,11 +32,7 @@ class Replica:
         self.prepared, self.comm, self.index, self.folder = prepared, comm, index, folder
         deck, system, schedule = prepared.deck, prepared.system, prepared.schedule
         self.drive_value = prepared.drive_value
-        domain = Domain(comm, system.box, grid, system.cutoff + system.skin)
-        state = State.empty(system.box, system.kinds, 64)
-        forces = Forces(system.forcefield, system.kinds, system.box, domain, system.cutoff, system.skin, system.truncation, system.coulomb,
-                        counts=system.counts)
-        self.sim = Simulation(state, domain, forces, prepared.colour, deck.run.timestep, deck.run.seed, index)
+        self.sim = simulation_of(system, prepared.colour, comm, grid, deck.run.timestep, deck.run.seed, index)
         n_species = len(system.kinds.names)
         self.blocks = Blocks(schedule.block, schedule.settle, schedule.blocks, n_species)
         self.series = Series(schedule.sample, schedule.settle, schedule.samples, n_species)

@@ -1,14 +1,14 @@
-"""The deck of the experiment. Numbers are in reduced units of the deck's own: k_B = 1, so that a temperature is an energy."""
+"""The deck of the experiment. Numbers are in reduced units of the deck's own, k_B = 1, so that a temperature is an energy; ions have units."""
 from typing import Annotated, Literal
 
 from pydantic import Field as Key, model_validator
 
 from ..irreversibility.tables import CasesOutput
-from ..quantities import Every, Interval
-from ..tables import ParallelTable, Table
+from ..quantities import Direction, Every, Field, Interval, Names, Temperature, Time, Timestep
+from ..tables import ForcefieldTable, ParallelTable, StructureTable, Table
 
 Positive = Annotated[float, Key(gt=0)]
-SYSTEMS = ("dragged_trap", "stiffened_trap", "breathing_trap", "pulled_chain", "colour_field")
+SYSTEMS = ("dragged_trap", "stiffened_trap", "breathing_trap", "pulled_chain", "colour_field", "electrolyte")
 
 
 class DraggedTrap(Table):
@@ -121,11 +121,41 @@ class ColourField(Table):
         return self
 
 
+class ElectrolyteTable(Table):
+    """Ions of [structure] and [forcefield] in a field that is switched on; the electrolyte of a conductivity run, from equilibrium."""
+    temperature: Temperature = Key(description="temperature of the heat bath")
+    timestep: Timestep = Key(2.0, description="time step")
+    field: Field = Key(description="of the transients")
+    direction: Direction = Key("x", description="x, y, z or three numbers")
+    mobile: Names = Key(description="the mobile species, [\"Li\"]; \"all\": every charged species (a molten salt)")
+    duration: Time = Key(200.0, description="of a transient")
+    settle: Time = Key(20000.0, description="time of a mother system before its first start point; a crystal that is to melt needs tens of ps")
+    spacing: Time = Key(200.0, description="time between two start points")
+    daughters: int = Key(10, ge=1, le=10**5, description="start points of each mother system")
+    thermostat: Literal["nose_hoover", "gaussian"] = Key("nose_hoover", description="nose_hoover, gaussian (isokinetic; reversible in time only to the error of the time step)")
+    thermostat_time: Time = Key(100.0, description="relaxation time of nose_hoover")
+
+    @model_validator(mode="after")
+    def _checks(self):
+        if self.timestep > 20.0:
+            raise ValueError(f"timestep is {self.timestep:g} fs; ions need at most a few fs: write for example timestep = \"2 fs\"")
+        if self.field == 0:
+            raise ValueError("field = 0: nothing is driven; write for example field = \"0.02 V/angstrom\"")
+        for name in ("duration", "settle", "spacing"):
+            if not self.steps(getattr(self, name)):
+                raise ValueError(f"{name} is shorter than a time step; write a longer one")
+        return self
+
+    def steps(self, duration):
+        """Whole time steps in `duration` (fs)."""
+        return int(round(duration / self.timestep))
+
+
 class EnsembleTable(Table):
     """How many trajectories."""
-    replicas: int = Key(ge=8, le=10**8, description="trajectories in each direction (mother systems for colour_field); a larger number extends a run that is there")
+    replicas: int = Key(ge=2, le=10**8, description="trajectories in each direction (mother systems for colour_field and electrolyte); a larger number extends a run that is there")
     seed: int = Key(2026, ge=0, lt=2**63, description="the same seed gives the same trajectories")
-    batch: int = Key(1024, ge=8, le=10**6, description="trajectories that one rank computes at a time, a multiple of 8; the results do not depend on the ranks")
+    batch: int = Key(1024, ge=8, le=10**6, description="trajectories that one rank computes at a time, a multiple of 8 (electrolyte: always 1); the results do not depend on the ranks")
     cross_check: bool = Key(False, description="compare BAR with pymbar's in the report (pip install pymbar)")
     samples: int = Key(8, ge=1, le=10**4, description="times at which the work of each trajectory is kept, the last one at its end")
 
@@ -149,6 +179,9 @@ class Deck(Table):
     breathing_trap: BreathingTrap | None = None
     pulled_chain: PulledChain | None = None
     colour_field: ColourField | None = None
+    electrolyte: ElectrolyteTable | None = None
+    structure: StructureTable | None = None
+    forcefield: ForcefieldTable | None = None
     run: EnsembleTable
     parallel: ParallelTable = ParallelTable()
     output: OutputTable = OutputTable()
@@ -159,12 +192,19 @@ class Deck(Table):
         if len(given) != 1:
             raise ValueError((f"{' and '.join(given)} exclude each other; keep one of them" if given else "no system is given")
                              + f"; write exactly one of the tables {', '.join(f'[{name}]' for name in SYSTEMS)}")
+        ions = self.electrolyte is not None
+        for name in ("structure", "forcefield"):
+            if ions != (getattr(self, name) is not None):
+                raise ValueError(f"[electrolyte] needs [structure] and [forcefield], as a conductivity run does; write the table [{name}]" if ions else
+                                 f"[{name}] belongs to [electrolyte]; remove it")
+        if not ions and self.run.replicas < 8:
+            raise ValueError(f"run.replicas = {self.run.replicas}: at least 8 trajectories are needed; write replicas = 8 or more")
         steps = self.steps_of_trajectory
         if steps and steps % self.run.samples:
             raise ValueError(f"run.samples = {self.run.samples} does not divide the {steps} steps of a trajectory; write a divisor of {steps}")
         if not steps and self.run.samples != 1:
             raise ValueError(f"run.samples = {self.run.samples}: a sudden change has one sample; write samples = 1")
-        if self.parallel.ranks_per_replica not in (None, 1):
+        if not ions and self.parallel.ranks_per_replica not in (None, 1):
             raise ValueError("parallel.ranks_per_replica: these systems fit on one rank; leave it out, or write 1")
         return self
 
@@ -183,6 +223,8 @@ class Deck(Table):
         table = self.system
         if self.kind == "breathing_trap":
             return table.steps * table.periods
+        if self.kind == "electrolyte":
+            return table.steps(table.duration)
         if self.kind == "colour_field":
             return int(round(table.duration / table.timestep))
         return table.steps

@@ -19,21 +19,23 @@ def analyse(folder):
     """The Result of a run's folder. Raises InputError where there is nothing to analyse yet."""
     stored = load(folder, Deck)
     deck, parts, count = stored.deck, stored.rows, int(stored.attributes["replicas_per_branch"])
-    model = model_of(deck)
-    for name in model.branch_names:
+    for name in str(stored.attributes["branches"]).split("\n"):
         found = len(next(iter(parts.get(name, {"": ()}).values())))
-        if found < FEWEST:
-            raise InputError(f"{folder}: only {found} {NOUN} of the branch {name} are complete, at least {FEWEST} are needed; look at hpcnemd status {folder}")
+        fewest = 2 if deck.kind == "electrolyte" else FEWEST
+        if found < fewest:
+            raise InputError(f"{folder}: only {found} {NOUN} of the branch {name} are complete, at least {fewest} are needed; look at hpcnemd status {folder}")
     result = Result(deck.kind, deck.model_dump(mode="json", exclude_none=True)[deck.kind] | {"replicas": count, "seed": deck.run.seed},
                     stored.counts | {"causes": stored.causes})
     for cause, n in stored.causes.items():
         result.warnings.append(f"{n} of {sum(stored.counts.values())} {NOUN} broke and are left out: {cause}")
+    if "current" in parts["forward"]:
+        from .estimate_colour import estimate
+        estimate(result, stored.attributes, parts["forward"])
+        return result
+    model = model_of(deck)
     if _wants_cross_check(Path(folder)):
         model.cross_check = True
-    if deck.kind == "colour_field":
-        from .estimate_colour import estimate
-        estimate(result, model, parts["forward"])
-    elif "work_units" in parts["forward"]:
+    if "work_units" in parts["forward"]:
         reversible(result, model, parts["forward"])
     else:
         driven(result, model, parts)

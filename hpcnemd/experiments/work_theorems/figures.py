@@ -7,13 +7,16 @@ from ..ionic_conductivity.figures import BLACK, BLUE, GREEN, ORANGE, RED
 
 COLOURS = (BLUE, RED, GREEN, ORANGE)
 WORDS = {"dragged_trap": "dragged harmonic trap", "stiffened_trap": "stiffened harmonic trap", "breathing_trap": "harmonic trap driven in cycles",
-         "pulled_chain": "pulled chain", "colour_field": "colour-driven discs"}
+         "pulled_chain": "pulled chain", "colour_field": "colour-driven discs",
+         "electrolyte": "driven electrolyte"}
 
 
 def conditions(result):
     """The parameters that every caption ends with."""
     settings = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in result.settings.items())
-    return f"{WORDS[result.kind].capitalize()}: {settings}; reduced units, k_B = 1. {result.replicas['complete']} trajectories."
+    units = "units: fs, K, eV, V/Å" if result.kind == "electrolyte" else "reduced units, k_B = 1"
+    counted = f"{result.replicas['transients']} transients" if "transients" in result.replicas else f"{result.replicas['complete']} trajectories"
+    return f"{WORDS[result.kind].capitalize()}: {settings}; {units}. {counted}."
 
 
 def distributions(result, figure):
@@ -114,15 +117,15 @@ def slopes(result, figure):
     if found is None or len(found["times"]) < 2:
         return None
     axis = figure.add_subplot()
-    first, second = found.get("labels", ("total entropy production", "work over T"))
-    for k, (name, key) in enumerate(((first, "entropy"), (second, "work"))):
+    for k, (name, key) in enumerate(zip(found.get("labels", ("total entropy production", "work over T")), ("entropy", "work"))):
         use = np.isfinite(found[key]) & np.isfinite(found[f"{key}_error"])
         axis.errorbar(found["times"][use], found[key][use], found[f"{key}_error"][use], color=COLOURS[k], marker="os"[k], ms=4, capsize=2, label=name)
     axis.axhline(1.0, color=BLACK, ls="--", lw=1.2)
-    axis.set_xlabel("length of the trajectory t (reduced units)")
+    axis.set_xlabel(f"length of the trajectory t ({found.get('time_unit', 'reduced units')})")
     axis.set_ylabel("slope of ln [$P(s)$ / $P(-s)$] in $s$")
     axis.legend()
-    return "Slope of the fluctuation relation against the length of the trajectory; where the boundary term is left out it goes to 1 (dashed) only as 1/t. Error bars one standard error."
+    return ("Slope of the fluctuation relation against the length of the trajectory" + ("; where the boundary term is left out it goes to 1 (dashed) only as 1/t" if "work" in found
+                                                                                       else " from equilibrium: 1 (dashed) at every time") + ". Error bars one standard error.")
 
 
 def response(result, figure):
@@ -134,10 +137,10 @@ def response(result, figure):
     for k, (name, key) in enumerate((("direct average", "direct"), ("transient time correlation function", "ttcf"))):
         axis.fill_between(found["times"], found[key] - found[f"{key}_error"], found[key] + found[f"{key}_error"], color=COLOURS[k], alpha=0.25, lw=0)
         axis.plot(found["times"], found[key], color=COLOURS[k], marker="os"[k], ms=4, label=name)
-    axis.set_xlabel("time after the field was switched on (reduced units)")
-    axis.set_ylabel("colour current $\\Sigma\\, c\\, p_x$ (reduced units)")
+    axis.set_xlabel(f"time after the field was switched on ({found['time_unit']})")
+    axis.set_ylabel(f"current $\\Sigma\\, c\\, v$ along the field ({found['current_unit']})")
     axis.legend()
-    return (f"Response to a colour field of {found['field']:g}: the average over transients, and the integral of the correlation with the dissipation at the start; bands are one standard error.")
+    return (f"Response to a field of {found['field']}: the average over transients, and the integral of the correlation with the dissipation at the start; bands are one standard error.")
 
 
 def captioned(plot):

@@ -16,7 +16,8 @@ PILOT, BINS = 256, 64
 
 def run(prepared, layout, folder, text="", progress=None, work=None):
     """Collective over layout.world. Runs what is missing in `folder`/ensemble.h5 and writes `folder`/statistics.json; see `irreversibility.launched.run`."""
-    agree_on_errors(layout.world, None if layout.ranks_per_replica == 1 else InputError("parallel.ranks_per_replica: these systems fit on one rank; write 1"))
+    alone = layout.ranks_per_replica == 1 or prepared.system is not None
+    agree_on_errors(layout.world, None if alone else InputError("parallel.ranks_per_replica: these systems fit on one rank; write 1"))
     merged = launched.run(prepared, layout, folder, text, progress, work, lambda: statistics_of(prepared))
     if layout.world.rank == 0:
         (Path(folder) / STATISTICS).write_text(json.dumps({name: {key: state.as_dict() for key, state in states.items()} for name, states in merged.items()}, indent=1))
