@@ -4,6 +4,11 @@ import os
 import time
 
 import pytest
+
+if os.environ.pop("PYTEST_XDIST_WORKER", None):     # it inherits the MPI session of the process that started it, and no mpirun starts inside of one
+    for name in [name for name in os.environ if name.startswith(("PMIX_", "OMPI_APP_", "OMPI_MCA_ess", "OMPI_MCA_orte", "OMPI_MCA_pmix"))]:
+        del os.environ[name]
+
 from mpi4py import MPI
 from numba.core.caching import IndexDataCacheFile
 
