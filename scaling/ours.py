@@ -1,6 +1,6 @@
 """One benchmark process of this package: `mpirun -n R python scaling/ours.py REQUEST.json ANSWER.json`, or without mpirun on one rank.
 
-Request: case, accuracy, steps, blocks, scaling ("domains": all ranks share one system; "replicas": each rank runs a system of its own), details (bool: a
+Request: case, accuracy, precision, steps, blocks, scaling ("domains": all ranks share one system; "replicas": each rank runs a system of its own), details (bool: a
 phase table and message counts from a second, instrumented pass), forces (file for the forces of the start, or null)."""
 import json
 import sys
@@ -42,7 +42,8 @@ def simulation(case, system, comm, replica=0):
     domain = Domain(comm, system.box, choose_grid(comm.size, system.box.lengths), system.cutoff + system.skin)
     state = State.empty(system.box, system.kinds)
     scatter(domain, state, {"species": system.species, "position": system.position})
-    forces = Forces(system.forcefield, system.kinds, system.box, domain, system.cutoff, system.skin, system.truncation, system.coulomb, counts=system.counts)
+    forces = Forces(system.forcefield, system.kinds, system.box, domain, system.cutoff, system.skin, system.truncation, system.coulomb, counts=system.counts,
+                    precision=system.precision)
     draw_velocities(comm, state, kelvin(case), 2026 + replica, replica)
     if case.charged:
         colour = Colour.of(system.kinds, system.counts, "all")
@@ -97,7 +98,7 @@ def main(request, answer):
     case = case_of(ask["case"])
     own = ask.get("scaling", "domains") == "replicas"
     comm = SerialComm() if own else everyone
-    system = system_of(case, ask["accuracy"])
+    system = system_of(case, ask["accuracy"], precision=ask.get("precision", "double"))
     sim = simulation(case, system, comm, everyone.rank if own else 0)
     sim.start()
     first = len(system.species), time.perf_counter() - STARTED[0], time.process_time() - STARTED[1]

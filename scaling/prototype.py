@@ -40,6 +40,9 @@ def make_portable():
     kernel, lines = perf_ionic.mk_i4jk, perf_ionic.pair_src
     perf_ionic.mk_i4jk = lambda element, k, dp, de, roots, full, *more, **named: kernel(element, k, dp, de, 0, full, *more, **named)
     perf_ionic.pair_src = lambda dp, de, kind, roots, *more, **named: lines(dp, de, kind, 0, *more, **named)
+    import perf_md_lj
+    lennard_jones = perf_md_lj.ljp
+    perf_md_lj.ljp = lambda kind, roots: lennard_jones(kind, 0)
 
 
 def field_of(system):

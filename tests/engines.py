@@ -30,7 +30,7 @@ def simulation(system, temperature, timestep, mobile="all", comm=None, seed=1, g
     state = State.empty(system.box, system.kinds)
     scatter(domain, state, {"species": system.species, "position": system.position})
     forces = Forces(system.forcefield, system.kinds, system.box, domain, system.cutoff, system.skin, system.truncation, system.coulomb,
-                    path=path, counts=system.counts)
+                    path=path, counts=system.counts, precision=system.precision)
     draw_velocities(comm, state, temperature, seed, 0)
     return Simulation(state, domain, forces, Colour.of(system.kinds, system.counts, mobile), timestep, seed)
 

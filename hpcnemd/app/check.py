@@ -33,8 +33,10 @@ def sections(loaded, prepared, ranks):
     """[(title, lines)] of what the run will be: by the experiment itself where it has a `describe`, otherwise those of a crystal."""
     if hasattr(loaded.experiment, "describe"):
         return loaded.experiment.describe(loaded, prepared, ranks)
+    from .precision import precision_lines
     system = prepared.system
-    return [("structure", structure_lines(system)), ("force field", forcefield_lines(system)), ("forces", force_lines(system)),
+    measured = [("mixed precision, measured", precision_lines(prepared))] if system.precision == "mixed" else []
+    return [("structure", structure_lines(system)), ("force field", forcefield_lines(system)), ("forces", force_lines(system)), *measured,
             (f"on {ranks} rank{'s' * (ranks > 1)}", layout_lines(loaded.deck, system, ranks)), ("run", run_lines(loaded, prepared, ranks))]
 
 

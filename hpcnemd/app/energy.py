@@ -61,7 +61,7 @@ def _prepare(arguments):
         raise InputError(problems)
     structure, field, cutoff, damping = found
     return prepare_system(structure, field, coulomb=arguments.coulomb, accuracy=arguments.accuracy, cutoff=cutoff, skin=0.0,
-                          truncation=arguments.truncation, damping=damping)
+                          truncation=arguments.truncation, damping=damping, precision=arguments.precision)
 
 
 def _probe(path):
@@ -86,7 +86,7 @@ def evaluate(comm, system):
     migrate(domain, state, 0)
     halo(domain, state)
     forces = Forces(system.forcefield, system.kinds, system.box, domain, system.cutoff, system.skin, system.truncation, system.coulomb,
-                    remove_net_force=False, counts=system.counts)
+                    remove_net_force=False, counts=system.counts, precision=system.precision)
     forces.rebuild(state)
     potential = forces.compute(state, observe=True)
     gathered = gather_sorted(comm, state, ("force",))
@@ -96,7 +96,7 @@ def evaluate(comm, system):
 def as_result(system, potential, forces):
     """The JSON-able result."""
     coulomb = system.coulomb
-    settings = {"forcefield": system.forcefield.name, "cutoff": system.cutoff, "truncation": system.truncation, "coulomb": None}
+    settings = {"forcefield": system.forcefield.name, "cutoff": system.cutoff, "truncation": system.truncation, "precision": system.precision, "coulomb": None}
     if coulomb is not None:
         settings["coulomb"] = {name: getattr(coulomb, name, None) for name in ("method", "beta", "mesh", "order", "kmax", "accuracy", "estimated_error", "force_scale")}
     return {"energy": float(potential.potential), "parts": {name: float(value) for name, value in potential.parts.items()},
@@ -120,4 +120,4 @@ def _print(result, ions):
     print(f"largest force component {largest:.6f} eV/angstrom")
     settings = result["settings"]
     told = ", ".join(f"{key} {value}" for key, value in (settings["coulomb"] or {"method": "none"}).items() if value is not None)
-    print(f"{settings['forcefield']}, cutoff {settings['cutoff']:g} angstrom, truncation {settings['truncation']}; Coulomb: {told}")
+    print(f"{settings['forcefield']}, cutoff {settings['cutoff']:g} angstrom, truncation {settings['truncation']}, {settings['precision']} precision; Coulomb: {told}")

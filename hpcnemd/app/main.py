@@ -65,6 +65,7 @@ def build_parser():
     energy.add_argument("--coulomb", choices=("ewald", "spme", "dsf", "none"), default="spme", help="default: %(default)s")
     energy.add_argument("--damping", metavar="D", help="damping parameter of dsf, 1/angstrom")
     energy.add_argument("--truncation", choices=("plain", "shift", "switch", "shift_force"), default="plain", help="default: %(default)s")
+    energy.add_argument("--precision", choices=("double", "mixed"), default="double", help="of the pair forces (default: %(default)s)")
     energy.add_argument("--json", metavar="OUT", help="write everything, forces included, to this file")
 
     status = command("status", "how far a run is")

@@ -22,7 +22,8 @@ CUTOFF_LIMIT = 3.0      # box lengths: beyond it a particle would have hundreds 
 @dataclass(frozen=True)
 class System:
     """`species` (n,) int32 rows of `kinds`; `position` (n, 3) angstrom; `counts` (s,). `coulomb` is None where nothing is charged.
-    `grain` (n,) int32 of each ion, None where there are no grains; `notes`: lines on how the structure was built."""
+    `grain` (n,) int32 of each ion, None where there are no grains; `notes`: lines on how the structure was built; `precision`: of the
+    pair forces, "double" or "mixed"."""
     box: Box
     kinds: Species
     species: np.ndarray
@@ -35,6 +36,7 @@ class System:
     coulomb: CoulombSettings | None
     grain: np.ndarray | None = None
     notes: tuple = ()
+    precision: str = "double"
 
     @property
     def structure(self):
@@ -47,7 +49,7 @@ def cutoff_limit(box):
 
 
 def prepare_system(structure, forcefield, coulomb="spme", accuracy=1e-5, cutoff=None, skin=1.0, truncation="shift_force", damping=None,
-                   minimum_distance=0.5):
+                   minimum_distance=0.5, precision="double"):
     """The System of a Structure and a ForceField. Raises InputError with every problem found."""
     problems = structure_problems(structure, forcefield, minimum_distance)
     cutoff = forcefield.cutoff_default if cutoff is None else cutoff
@@ -68,7 +70,7 @@ def prepare_system(structure, forcefield, coulomb="spme", accuracy=1e-5, cutoff=
     if fallen:
         raise InputError(fallen)
     return System(structure.box, kinds, species, structure.positions, counts, forcefield, float(cutoff), float(skin), truncation, settings,
-                  structure.grain, structure.notes)
+                  structure.grain, structure.notes, precision)
 
 
 def _inside_the_wall(structure, forcefield, kinds, species, cutoff, truncation, settings):
@@ -105,12 +107,14 @@ def system_of_deck(structure_table, forcefield_table, base="."):
         raise InputError(problems)
     coulomb = forcefield_table.coulomb
     return prepare_system(structure, field, coulomb=coulomb.method, accuracy=coulomb.accuracy, cutoff=forcefield_table.cutoff, skin=forcefield_table.skin,
-                          truncation=forcefield_table.truncation, damping=coulomb.damping, minimum_distance=structure_table.minimum_distance)
+                          truncation=forcefield_table.truncation, damping=coulomb.damping, minimum_distance=structure_table.minimum_distance,
+                          precision=forcefield_table.precision)
 
 
 def simulation_of(system, colour, comm, grid, timestep, seed, replica):
     """Collective over `comm`. A Simulation of the System on a grid of ranks, without particles yet."""
     domain = Domain(comm, system.box, grid, system.cutoff + system.skin)
     state = State.empty(system.box, system.kinds, 64)
-    forces = Forces(system.forcefield, system.kinds, system.box, domain, system.cutoff, system.skin, system.truncation, system.coulomb, counts=system.counts)
+    forces = Forces(system.forcefield, system.kinds, system.box, domain, system.cutoff, system.skin, system.truncation, system.coulomb, counts=system.counts,
+                    precision=system.precision)
     return Simulation(state, domain, forces, colour, timestep, seed, replica)

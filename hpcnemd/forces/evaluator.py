@@ -26,15 +26,15 @@ class Potential:
 
 class Forces:
     """`settings`: CoulombSettings, or None where nothing is charged. `truncation`: plain, shift, switch or shift_force (of the whole real-space
-    pair function). `remove_net_force`: the mesh's small net force is taken out in proportion to mass."""
+    pair function). `remove_net_force`: the mesh's small net force is taken out in proportion to mass. `precision`: see PairForces."""
 
     def __init__(self, forcefield, kinds, box, domain, cutoff, skin, truncation="shift_force", settings=None, path="auto", remove_net_force=True,
-                 counts=None):
+                 counts=None, precision="double"):
         self.domain, self.skin, self.settings = domain, float(skin), settings
         real = None
         if settings is not None:
             real = RealSpace("dsf" if settings.method == "dsf" else "ewald", settings.beta, cutoff)
-        self.pair = PairForces(forcefield, kinds, box, cutoff, skin, truncation=truncation, coulomb=real, path=path)
+        self.pair = PairForces(forcefield, kinds, box, cutoff, skin, truncation=truncation, coulomb=real, path=path, precision=precision)
         self.mesh = None
         self.constant = 0.0
         if settings is not None and settings.method == "dsf":

@@ -15,7 +15,9 @@ from ..kernels.pair_kernels import pair_kernel
 from ..kernels.simd import choose_path
 from .pair_table import PairTable
 
-SHAPES = {"plain": (1, 1), "avx2": (2, 1), "avx512": (2, 2)}          # path -> (rows of j in a vector, vectors at once)
+SHAPES = {"double": {"plain": (1, 1), "avx2": (2, 1), "avx512": (2, 2)},           # path -> (rows of j in a vector, vectors at once)
+          "mixed": {"plain": (1, 1), "avx2": (2, 1), "avx512": (4, 2)}}
+LARGEST_EXPONENT = {"double": 1000, "mixed": 125}       # the vector code's exp has no guard against underflow
 FLOAT32 = 2.0**-23
 
 
@@ -44,10 +46,13 @@ class PairResult(NamedTuple):
 class PairForces:
     """Pair forces of `kinds` (core.Species, names known to the force field) in one box.
 
-    cutoff and skin in angstrom; coulomb: a RealSpace with the same cutoff, or None; path: "auto", "plain", "avx2" or "avx512".
+    cutoff and skin in angstrom; coulomb: a RealSpace with the same cutoff, or None; path: "auto", "plain", "avx2" or "avx512"; precision: "double" or
+    "mixed", where a pair is worked out in float32 from fixed-point positions and all sums are float64.
     `minimum_distance` (s, s): distance below which a pair has fallen inside its repulsive wall. `path` tells which kernels run."""
 
-    def __init__(self, forcefield, kinds, box, cutoff, skin, truncation="shift_force", coulomb=None, path="auto"):
+    def __init__(self, forcefield, kinds, box, cutoff, skin, truncation="shift_force", coulomb=None, path="auto", precision="double"):
+        if precision not in SHAPES:
+            raise InputError(f'precision "{precision}": write one of {", ".join(SHAPES)}')
         if not (cutoff > 0 and skin >= 0):
             raise InputError(f"cutoff = {cutoff:g}, skin = {skin:g} angstrom: a positive cutoff and a skin of at least 0 are needed")
         if coulomb is not None and abs(coulomb.cutoff - cutoff) > 1e-12 * cutoff:
@@ -59,18 +64,22 @@ class PairForces:
             path = choose_path(path)
         except ValueError as problem:
             raise InputError(str(problem)) from None
-        self.path = path if self.table.vector_ready else "plain"
+        self.precision, real = precision, np.float32 if precision == "mixed" else np.float64
+        self._place = np.int32 if precision == "mixed" else np.float64
+        self.path = path if not self.table.tabulated and self.table.largest_exponent < LARGEST_EXPONENT[precision] else "plain"
         beta = coulomb.beta if coulomb else 0.0
-        force, energy = ewald_polynomials(beta, self.cutoff) if coulomb and self.path != "plain" else ((0.0,), (0.0,))
-        rows, unroll = SHAPES[self.path]
-        plan = self.table.plan(self.path, max(len(force) - 1, 1) if coulomb else 0, rows, unroll)
+        force, energy = ewald_polynomials(beta, self.cutoff, precision) if coulomb and self.path != "plain" else ((0.0,), (0.0,))
+        rows, unroll = SHAPES[precision][self.path]
+        plan = self.table.plan(self.path, precision, max(len(force) - 1, 1) if coulomb else 0, rows, unroll)
         self._kernels = {observe: pair_kernel(plan(observe)) for observe in (False, True)}
         self._multiple, self._build_list = plan(False).multiple, builder(self.path)
-        self._numbers = (self.cutoff**2, 2 / self.cutoff**2, beta, *self.table.switch_numbers,
-                         *(aligned(np.repeat(c, 4 * rows)) for c in (force, energy, exp2_polynomial())), self.table.pieces)
-        self._parameter_table = self.table.parameters(plan(False))
+        self.period = pair_slots.fraction_periods(box.lengths, self.list_radius, self.cutoff, self.skin)
+        self._units = tuple(real(length) for length in self.period / 2**32) if precision == "mixed" else ()
+        self._numbers = (*map(real, (self.cutoff**2, 2 / self.cutoff**2, beta, *self.table.switch_numbers)),
+                         *(aligned(np.repeat(c, 4 * rows), real) for c in (force, energy, exp2_polynomial(precision))), self.table.pieces.astype(real))
+        self._parameter_table = self.table.parameters(plan(False)).astype(real)
         lane, row = np.arange(4), np.arange(4)
-        self._earlier = np.ascontiguousarray((lane[None, :] < row[:, None]).astype(np.float64).ravel())     # inside a cluster: i before j
+        self._earlier = np.ascontiguousarray((lane[None, :] < row[:, None]).astype(real).ravel())     # inside a cluster: i before j
         self._observed = np.zeros(8)
         self._slots = self._owned_slots = self._clusters = 0
         self._reserve(64)
@@ -94,12 +103,12 @@ class PairForces:
         self._slot_row = np.full(room, -1, np.int32)
         self._near = [np.full(room, 1e18, np.float32) for _ in range(3)]
         self._species = np.zeros(room, np.int32)
-        self._xyz = [np.zeros(room) for _ in range(3)]
-        self._rows, self._force = np.zeros(4 * room), np.zeros(4 * room)
+        self._xyz = [np.zeros(room, self._place) for _ in range(3)]
+        self._rows, self._force = np.zeros(4 * room, self._place), np.zeros(4 * room)
         self._f = [np.zeros(room) for _ in range(3)]
         self._found = np.zeros((kinds, room), np.int32)
         self._pointer = np.zeros(room // 4 * kinds + 1, np.int64)
-        self._parameters = np.zeros(room * kinds * self._parameter_table.shape[2])
+        self._parameters = np.zeros(room * kinds * self._parameter_table.shape[2], self._parameter_table.dtype)
 
     def build(self, state):
         """Lists from the owned and ghost rows of `state`, which become the reference of `displacement`."""
@@ -150,9 +159,14 @@ class PairForces:
     def compute(self, state, observe):
         """Adds the pair forces (eV/angstrom) to rows [0, n_all) of state.force, ghosts included; returns a PairResult if `observe`, else None."""
         if self._clusters:
-            pair_slots.gather_positions(state.position, self._slot_row, self._owned_slots, self._slots, *self._xyz, self._rows, self._force)
+            slots = state.position, self._slot_row, self._owned_slots, self._slots
+            if self.precision == "mixed":
+                per_length = 2**32 / self.period
+                pair_slots.gather_fractions(*slots, per_length, 0.5 * self.box.lengths * per_length, *self._xyz, self._rows, self._force)
+            else:
+                pair_slots.gather_positions(*slots, *self._xyz, self._rows, self._force)
             self._kernels[bool(observe)](*self._xyz, self._rows, self._species, self._clusters, len(self.kinds.names), self._pointer, self._neighbour, self._parameters,
-                                         self._earlier, *self._numbers, self._force, *self._f, self._observed)
+                                         self._earlier, *self._units, *self._numbers, self._force, *self._f, self._observed)
             pair_slots.scatter_forces(state.force, self._slot_row, self._owned_slots, self._slots, self._force, *self._f)
         if not observe:
             return None
@@ -160,11 +174,12 @@ class PairForces:
         return PairResult(float(short), float(far), np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]]))
 
 
-def aligned(values):
-    """A float64 copy that begins at a multiple of 64 bytes, so that no vector of it crosses a cache line."""
-    values = np.asarray(values, dtype=np.float64).ravel()
-    room = np.zeros(len(values) + 8)
-    first = -(room.ctypes.data // 8) % 8
+def aligned(values, kind):
+    """A copy of type `kind` that begins at a multiple of 64 bytes, so that no vector of it crosses a cache line."""
+    values = np.asarray(values, dtype=kind).ravel()
+    line = 64 // values.itemsize
+    room = np.zeros(len(values) + line, kind)
+    first = -(room.ctypes.data // values.itemsize) % line
     room[first:first + len(values)] = values
     return room[first:first + len(values)]
 

@@ -31,8 +31,7 @@ class PairTable:
         self.powers = tuple(sorted({n for t in rows for n, c in t.powers.items() if c}))
         self.contact = any(t.stiffness for t in rows)
         self.tabulated = any(t.table is not None for t in rows)
-        # the vector code's exp has no guard against underflow, and its table look-up is not written
-        self.vector_ready = not self.tabulated and max(t.decay for t in rows) * cutoff * LOG2_E < 1000
+        self.largest_exponent = max(t.decay for t in rows) * cutoff * LOG2_E
         self.switched = truncation == "switch"
         self.switch_start = cut.SWITCH_START * cutoff
         self.switch_numbers = (self.switch_start, 1 / (cutoff - self.switch_start))
@@ -83,9 +82,9 @@ class PairTable:
                 count += len(pieces)
         return (np.concatenate(flat) if flat else np.zeros(4)), first
 
-    def plan(self, path, degree, rows, unroll):
+    def plan(self, path, precision, degree, rows, unroll):
         """observe -> KernelPlan for the terms that occur."""
-        return lambda observe: KernelPlan(path, degree, self.exponential, self.powers, self.shifted, self.switched, self.contact, self.tabulated, observe, rows, unroll)
+        return lambda observe: KernelPlan(path, precision, degree, self.exponential, self.powers, self.shifted, self.switched, self.contact, self.tabulated, observe, rows, unroll)
 
     def parameters(self, plan):
         """(s, s, p) in the order of parameter_names(plan)."""

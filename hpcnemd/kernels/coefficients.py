@@ -8,8 +8,10 @@ import math
 import numpy as np
 from numpy.polynomial import chebyshev
 
-DEGREES = (12, 16, 18, 20, 24, 28, 32, 40)      # few, so that few kernels are compiled
-EXP2_DEGREE = 8                         # 2^f on [-1/2, 1/2] to 1.1e-12
+# By precision of the pair arithmetic. Few degrees, so that few kernels are compiled; the Ewald functions are of order 1, and float32 rounds by 6e-8.
+DEGREES = {"double": (12, 16, 18, 20, 24, 28, 32, 40), "mixed": (8, 10, 12, 14, 16, 20, 24, 32)}
+TOLERANCE = {"double": 1e-12, "mixed": 1e-8}
+EXP2_DEGREE = {"double": 8, "mixed": 5}         # 2^f on [-1/2, 1/2] to 1.1e-12 and 8e-8
 SERIES_BELOW = 0.5
 
 
@@ -40,19 +42,20 @@ def fit(function, low, high, degree):
     return coefficients, float(np.abs(np.polynomial.polynomial.polyval(t, coefficients) - on_interval(t)).max())
 
 
-def ewald_polynomials(beta, cutoff, tolerance=1e-12):
+def ewald_polynomials(beta, cutoff, precision="double"):
     """(force coefficients, energy coefficients) as tuples for r in [0, cutoff], scaled by beta^3 and beta, in t = 2 r^2/cutoff^2 - 1.
-    The lowest degree of DEGREES whose errors are below `tolerance` (the functions are of order 1), or the highest."""
+    The lowest degree of DEGREES whose errors are below TOLERANCE, or the highest."""
     top = (beta * cutoff)**2
-    for degree in DEGREES:
+    for degree in DEGREES[precision]:
         force, e1 = fit(force_correction, 0.0, top, degree)
         energy, e2 = fit(energy_correction, 0.0, top, degree)
-        if max(e1, e2) < tolerance:
+        if max(e1, e2) < TOLERANCE[precision]:
             break
     return tuple((force * beta**3).tolist()), tuple((energy * beta).tolist())
 
 
-def exp2_polynomial(degree=EXP2_DEGREE):
-    """Coefficients (tuple) of 2^f in powers of f on [-1/2, 1/2]."""
+def exp2_polynomial(precision="double"):
+    """Coefficients (tuple) of 2^f in powers of f on [-1/2, 1/2], of degree EXP2_DEGREE."""
+    degree = EXP2_DEGREE[precision]
     coefficients, _ = fit(lambda f: 2.0**f, -0.5, 0.5, degree)
     return tuple((coefficients * 2.0**np.arange(degree + 1)).tolist())

@@ -1,4 +1,7 @@
 """Between rows of the state and slots of the cluster lists: positions in, forces out, parameters of the pairs beside the clusters."""
+import math
+
+import numpy as np
 from numba import njit
 
 FAR = 1.0e6         # where empty slots stand: beyond every cutoff from all particles, from each other, and from the dummy at -FAR
@@ -18,6 +21,38 @@ def gather_positions(position, slot_row, owned_slots, slots, x, y, z, rows, forc
         if s < owned_slots:
             x[s], y[s], z[s] = a, b, c
     rows[4 * slots], rows[4 * slots + 1], rows[4 * slots + 2] = -FAR, -FAR, -FAR
+    for k in range(4 * slots + 4):
+        force[k] = 0.0
+
+
+def fraction_periods(lengths, radius, cutoff, skin):
+    """(3,) periods of the fixed-point positions: the least doubling of each length in which no difference of positions is mistaken for a shorter one.
+
+    Slots of a rank reach over a length, a list radius to either side and the motion of a skin; the free rest of the period must hold an empty slot or the
+    dummy further than the cutoff from all of them, on both sides."""
+    need = np.asarray(lengths) + 2 * radius + 2 * skin + 2.5 * cutoff
+    return np.asarray(lengths) * 2.0**np.ceil(np.log2(need / lengths))
+
+
+@njit(cache=True, error_model="numpy")
+def gather_fractions(position, slot_row, owned_slots, slots, per_length, middle, x, y, z, rows, force):
+    """As gather_positions with int32 coordinates: position times per_length (3,) = 2^32 / period, to the nearest integer modulo 2^32.
+    Around middle (3,), the middle of the box in these units, stand the particles. Half a period from it in one axis (empty slots, another axis for each
+    lane) or in all three (the dummy) there is nothing within the cutoff."""
+    opposite = 2147483648.0
+    for s in range(slots):
+        row = slot_row[s]
+        if row >= 0:
+            a, b, c = position[row, 0] * per_length[0], position[row, 1] * per_length[1], position[row, 2] * per_length[2]
+        else:
+            lane = s % 4
+            a, b, c = middle[0] + opposite * (lane == 1), middle[1] + opposite * (lane == 2), middle[2] + opposite * (lane == 3)
+        u, v, w = np.int32(np.int64(math.floor(a + 0.5))), np.int32(np.int64(math.floor(b + 0.5))), np.int32(np.int64(math.floor(c + 0.5)))
+        rows[4 * s], rows[4 * s + 1], rows[4 * s + 2] = u, v, w
+        if s < owned_slots:
+            x[s], y[s], z[s] = u, v, w
+    for k in range(3):
+        rows[4 * slots + k] = np.int32(np.int64(middle[k] + opposite))
     for k in range(4 * slots + 4):
         force[k] = 0.0
 

@@ -7,19 +7,25 @@ A kernel goes through the cluster lists and computes, for every pair within the 
 with the truncation's constants, adds forces to both particles of each pair, and, if it observes, energies and virial. Every path has the same text but for
 the elementary functions: plain code calls the library's, vector code has polynomials (`coefficients`). In vector code 4 particles i meet `rows`
 particles j in one vector, `unroll` such vectors are worked on at once with their statements interleaved, and the forces of an observing kernel have the same bits
-as those of its silent twin. In the lines below a name that ends in @ is local to one of the unrolled vectors."""
+as those of its silent twin. In the lines below a name that ends in @ is local to one of the unrolled vectors.
+
+Precision "mixed" works on pairs in float32, from positions that are 32-bit fractions of a period (`pair_slots`): differences of positions are exact and
+the same whichever image a rank holds. Sums are kept in float64; vector code adds the few terms of one block of the list in float32 first."""
+import re
 from dataclasses import dataclass
 
 from .coefficients import EXP2_DEGREE
 
 LOG2_E = 1.4426950408889634
-MAGIC = 6755399441055744.0          # 1.5 * 2^52: adding it rounds to an integer, which then stands in the low bits
+MAGIC = {"double": 1.5 * 2**52, "mixed": 1.5 * 2**23}           # adding it rounds to an integer, which then stands in the low bits
 
 
 @dataclass(frozen=True)
 class KernelPlan:
-    """What one kernel has. `coulomb`: degree of its polynomials, 0 without charges (plain code: 1); `exponential`: 0, 1 (e) or 2 (also e^2)."""
+    """What one kernel has. `precision`: "double" or "mixed"; `coulomb`: degree of its polynomials, 0 without charges (plain code: 1); `exponential`: 0,
+    1 (e) or 2 (also e^2)."""
     path: str
+    precision: str = "double"
     coulomb: int = 0
     exponential: int = 0
     powers: tuple = ()
@@ -34,6 +40,10 @@ class KernelPlan:
     @property
     def vector(self):
         return self.path != "plain"
+
+    @property
+    def mixed(self):
+        return self.precision == "mixed"
 
     @property
     def multiple(self):
@@ -90,9 +100,9 @@ def _powers(name, powers, letter):
 
 
 def _inverse_distance(plan):
-    if plan.path == "avx512":           # 14 bits, doubled twice
+    if plan.path == "avx512":           # 14 bits, doubled once or twice
         step = "ir@ = ir@ * (1.5 - h@ * (ir@ * ir@))"
-        return ["ir@ = rsqrt14(rm@)", "h@ = rm@ * 0.5", step, step]
+        return ["ir@ = rsqrt14(rm@)", "h@ = rm@ * 0.5"] + [step] * (1 if plan.mixed else 2)
     return ["ir@ = 1.0 / sqrt(rm@)"]
 
 
@@ -115,7 +125,7 @@ def pair_lines(plan):
         lines += _powers("p", plan.powers, "f")
         terms += ["s@ = p@ * i2@"]
     if plan.exponential:
-        lines += (["u@ = fma(r@, log2, MAGIC)", "n@ = u@ - MAGIC", "g@ = fma(r@, log2, -n@)"] + _polynomial(plan, "x", "g", "E", EXP2_DEGREE) + ["e@ = x@ * power_of_two(u@)"]
+        lines += (["u@ = fma(r@, log2, MAGIC)", "n@ = u@ - MAGIC", "g@ = fma(r@, log2, -n@)"] + _polynomial(plan, "x", "g", "E", EXP2_DEGREE[plan.precision]) + ["e@ = x@ * power_of_two(u@)"]
                   if plan.vector else ["e@ = exp(r@ * log2 * LN2)"])
         first = "fma(g2, e@, g1)" if plan.exponential == 2 else "g1"
         terms += [f"s@ = fma({first} * e@, ir@, s@)" if terms else f"s@ = {first} * e@ * ir@"]
@@ -198,14 +208,22 @@ def _indented(lines, depth):
     return "\n".join("    " * depth + line for line in lines)
 
 
-ARGUMENTS = ("x, y, z, rows, species, clusters, kinds, pointer, neighbour, parameters, earlier, cutoff2, scale, beta, switch_start, switch_inverse, P, Q, E, pieces, "
-             "force, fx, fy, fz, observed")
+def arguments(plan):
+    """{name: numba's signature text} of a kernel's arguments. `unit_x` ...: length of one unit of the integer positions."""
+    real, place = ("f4", "i4") if plan.mixed else ("f8", "f8")
+    kinds = {"x": f"{place}[::1]", "y": f"{place}[::1]", "z": f"{place}[::1]", "rows": f"{place}[::1]", "species": "i4[::1]", "clusters": "i8", "kinds": "i8",
+             "pointer": "i8[::1]", "neighbour": "i4[::1]", "parameters": f"{real}[::1]", "earlier": f"{real}[::1]"}
+    kinds.update({f"unit_{axis}": real for axis in "xyz"} if plan.mixed else {})
+    kinds.update(dict.fromkeys(("cutoff2", "scale", "beta", "switch_start", "switch_inverse"), real))
+    kinds.update(dict.fromkeys(("P", "Q", "E", "pieces"), f"{real}[::1]"))
+    return {**kinds, **dict.fromkeys(("force", "fx", "fy", "fz", "observed"), "f8[::1]")}
 
 
-def signature(plan):
-    """numba's signature text: one per kernel, compiled when the kernel's file is imported."""
-    return ("void(f8[::1], f8[::1], f8[::1], f8[::1], i4[::1], i8, i8, i8[::1], i4[::1], f8[::1], f8[::1], f8, f8, f8, f8, f8, "
-            "f8[::1], f8[::1], f8[::1], f8[::1], f8[::1], f8[::1], f8[::1], f8[::1], f8[::1])")
+def _definition(plan):
+    """One signature per kernel, compiled when the kernel's file is imported."""
+    takes = arguments(plan)
+    return f'''@njit("void({", ".join(takes.values())})", cache=True, error_model="numpy")
+def kernel({", ".join(takes)}):'''
 
 
 def source(plan):
@@ -224,7 +242,8 @@ def _used(plan):
 def _vector_source(plan):
     names, used, lanes = parameter_names(plan), _used(plan), 4 * plan.rows
     stride = 4 * len(names)
-    place = ["dx@ = xi - x_of(v@)", "dy@ = yi - y_of(v@)", "dz@ = zi - z_of(v@)", "r2@ = fma(dx@, dx@, fma(dy@, dy@, dz@ * dz@))"]
+    place = [f"d{a}@ = to_float({a}i - {a}_of(v@)) * unit_{a}" if plan.mixed else f"d{a}@ = {a}i - {a}_of(v@)" for a in "xyz"]
+    place += ["r2@ = fma(dx@, dx@, fma(dy@, dy@, dz@ * dz@))"]
     near = place + distance_lines(plan)
     push = ["ax = fma(s@, dx@, ax)", "ay = fma(s@, dy@, ay)", "az = fma(s@, dz@, az)"]
     inner = ["o%d = (c * kinds + species[b + m * %d + %d]) * %d" % (r, plan.rows, r, stride) for r in range(plan.rows)]
@@ -246,24 +265,30 @@ def _vector_source(plan):
     last = [f"{name}@ = load(work, q + {lanes * i})" for i, name in enumerate(("dx", "dy", "dz", "s"))] + push
     last += ["subtract_rows(force, neighbour, place[n], row_sums(s@ * dx@, s@ * dy@, s@ * dz@))"]
     near, last = ([line.replace("@", "_0") for line in lines] for lines in (near, last))
-    beyond = [f"store(work, q + {lanes * 3 + size * u}, splat(1e30))" for u in range(plan.unroll - 1)]       # to fill the last turn of the second loop
-    header = ["from numba import njit", "from hpcnemd.kernels.simd import fma, lanes, maximum, minimum, power_of_two, rsqrt14, select, sqrt, total, bits",
+    beyond = [f"store(work, q + {lanes * 3 + size * u}, splat(real(1e30)))" for u in range(plan.unroll - 1)]       # to fill the last turn of the second loop
+    header = ["from numba import njit", "from hpcnemd.kernels.simd import fma, lanes, maximum, minimum, power_of_two, rsqrt14, select, sqrt, total, bits, to_float, widen",
               "from hpcnemd.kernels.simd_rows import rows as row_functions", "", f"_lanes, _rows = lanes({lanes}), row_functions({plan.rows})",
               "load, splat, store = _lanes.load, _lanes.splat, _lanes.store", "from numba import int64", "import numpy as np"] + [f"{f} = _rows.{f}" for f in ("load_rows", "load_rows_at", "load_quads", "load_i", "x_of", "y_of", "z_of",
-              "row_sums", "subtract_rows", "subtract_rows_at", "store_i")] + [f"MAGIC = {MAGIC!r}"]
+              "row_sums", "subtract_rows", "subtract_rows_at", "store_i")] + [f"MAGIC, real = {MAGIC[plan.precision]!r}, np.{'float32' if plan.mixed else 'float64'}"]
+    sums = [("ax", "force_x"), ("ay", "force_y"), ("az", "force_z")]
+    watched = [(f"sum_{name}", f"whole_{name}") for name in OBSERVED] if plan.observe else []
+    zero = [f"{part} = splat(real(0.0))" for part, _ in sums]
+    # float32 sums end with each block of the list
+    flush = [f"{whole} = {whole} + widen({part})" for part, whole in sums + watched] + [f"{part} = splat(real(0.0))" for part, _ in sums + watched] if plan.mixed else []
+    last_of = {part: whole if plan.mixed else part for part, whole in sums + watched}
     return f'''# {plan}
 {_indented(header, 0)}
 
 
-@njit("{signature(plan)}", cache=True, error_model="numpy")
-def kernel({ARGUMENTS}):
-{_indented([f"sum_{name} = splat(0.0)" for name in OBSERVED] if plan.observe else [], 1)}
+{_definition(plan)}
+{_indented([f"{part} = splat(real(0.0))" for part, _ in watched], 1)}
+{_indented([f"{whole} = splat(0.0)" for _, whole in watched] if plan.mixed else [], 1)}
     # ones: what fills the last turn of the second loop is multiplied by zero, and must be finite for that
-    work, place = np.ones({(BLOCK // plan.rows + plan.unroll) * size}), np.empty({BLOCK // plan.rows}, np.int64)
+    work, place = np.ones({(BLOCK // plan.rows + plan.unroll) * size}, real), np.empty({BLOCK // plan.rows}, np.int64)
     for c in range(clusters):
         b = 4 * c
         xi, yi, zi = load_i(x, b), load_i(y, b), load_i(z, b)
-        ax, ay, az = splat(0.0), splat(0.0), splat(0.0)
+{_indented(zero + [f"{whole} = splat(0.0)" for _, whole in sums] if plan.mixed else zero, 2)}
         for m in range({4 // plan.rows}):
 {_indented([line.replace("@", "_0") for line in inner], 3)}
         for t in range(kinds):
@@ -283,10 +308,12 @@ def kernel({ARGUMENTS}):
                 for n in range(m):
                     q = n * {size}
 {_indented(last, 5)}
-        store_i(fx, b, ax)
-        store_i(fy, b, ay)
-        store_i(fz, b, az)
-{_indented([f"observed[{k}] = total(sum_{name})" for k, name in enumerate(OBSERVED)] if plan.observe else [], 1)}
+{_indented(flush, 4)}
+{_indented(flush, 2)}
+        store_i(fx, b, {last_of["ax"]})
+        store_i(fy, b, {last_of["ay"]})
+        store_i(fz, b, {last_of["az"]})
+{_indented([f"observed[{k}] = total({last_of[part]})" for k, (part, _) in enumerate(watched)], 1)}
 '''
 
 
@@ -328,10 +355,16 @@ def table_value(r, start, inverse, first, number, pieces):
 '''
 
 
+def _of_precision(plan, text):
+    """Plain code of a pair with its literals in the precision of the pair: a bare literal would turn float32 into float64."""
+    return re.sub(r"(?<![\w.])\d+\.\d+(?!\w)", r"real(\g<0>)", text) if plan.mixed else text
+
+
 def _plain_source(plan):
     names, used = parameter_names(plan), _used(plan)
     stride = 4 * len(names)
-    body = ["dx@, dy@, dz@ = x[i] - xj, y[i] - yj, z[i] - zj", "r2@ = fma(dx@, dx@, fma(dy@, dy@, dz@ * dz@))", "if r2@ < cutoff2:"]
+    place = [f"d{a}@ = real(int32({a}[i] - {a}j)) * unit_{a}" if plan.mixed else f"d{a}@ = {a}[i] - {a}j" for a in "xyz"]
+    body = place + ["r2@ = fma(dx@, dx@, fma(dy@, dy@, dz@ * dz@))", "if r2@ < cutoff2:"]
     pair = [f"{name} = parameters[o + {4 * names.index(name)} + i - b]" for name in used] + pair_lines(plan)
     pair += ["fx[i] += s@ * dx@", "fy[i] += s@ * dy@", "fz[i] += s@ * dz@", "gx += s@ * dx@", "gy += s@ * dy@", "gz += s@ * dz@"] + _accumulate(plan)
     pair = pair[:len(used)] + distance_lines(plan) + pair[len(used):]
@@ -339,10 +372,10 @@ def _plain_source(plan):
     particle = ["xj, yj, zj = rows[4 * j], rows[4 * j + 1], rows[4 * j + 2]", "gx, gy, gz = 0.0, 0.0, 0.0"]
     back = ["force[4 * j] -= gx", "force[4 * j + 1] -= gy", "force[4 * j + 2] -= gz"]
     return f'''# {plan}
-{PLAIN_FUNCTIONS}
+from numpy import {"float32" if plan.mixed else "float64"} as real, int32
+{_of_precision(plan, PLAIN_FUNCTIONS)}
 
-@njit("{signature(plan)}", cache=True, error_model="numpy")
-def kernel({ARGUMENTS}):
+{_definition(plan)}
 {_indented([f"sum_{name} = 0.0" for name in OBSERVED] if plan.observe else [], 1)}
     for i in range(4 * clusters):
         fx[i], fy[i], fz[i] = 0.0, 0.0, 0.0
@@ -352,7 +385,7 @@ def kernel({ARGUMENTS}):
             o = (c * kinds + species[j]) * {stride}
 {_indented(particle, 3)}
             for i in range(b, j):
-{_indented(loop, 4)}
+{_of_precision(plan, _indented(loop, 4))}
 {_indented(back, 3)}
         for t in range(kinds):
             o = (c * kinds + t) * {stride}
@@ -360,7 +393,7 @@ def kernel({ARGUMENTS}):
                 j = neighbour[k]
 {_indented(particle, 4)}
                 for i in range(b, b + 4):
-{_indented(loop, 5)}
+{_of_precision(plan, _indented(loop, 5))}
 {_indented(back, 4)}
 {_indented([f"observed[{k}] = sum_{name}" for k, name in enumerate(OBSERVED)] if plan.observe else [], 1)}
 '''

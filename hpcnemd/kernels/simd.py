@@ -305,12 +305,21 @@ def to_integer(typing, v):
 
 @intrinsic
 def power_of_two(typing, shifted):
-    """2^k for lanes k + 1.5 * 2^52 (float64; |k| < 1000): the integer stands in the low bits of the sum and is moved to the exponent."""
+    """2^k for lanes k + 1.5 * 2^52 (float64; |k| < 1000) or k + 1.5 * 2^23 (float32; |k| < 126): the integer stands in the low bits of the sum and is
+    moved to the exponent."""
     def code(context, builder, sig, args):
-        kind = ir.VectorType(I64, shifted.n)
-        k = builder.add(builder.bitcast(args[0], kind), ir.Constant(kind, [1023] * shifted.n))
-        return builder.bitcast(builder.shl(k, ir.Constant(kind, [52] * shifted.n)), llvm_vector(shifted))
+        scalar, bias, place = (I64, 1023, 52) if BYTES[shifted.element] == 8 else (I32, 127, 23)
+        kind = ir.VectorType(scalar, shifted.n)
+        k = builder.add(builder.bitcast(args[0], kind), ir.Constant(kind, [bias] * shifted.n))
+        return builder.bitcast(builder.shl(k, ir.Constant(kind, [place] * shifted.n)), llvm_vector(shifted))
     return shifted(shifted), code
+
+
+@intrinsic
+def widen(typing, v):
+    """float32 lanes as float64 lanes."""
+    out = Vec(types.float64, v.n)
+    return out(v), lambda context, builder, sig, args: builder.fpext(args[0], llvm_vector(out))
 
 
 @intrinsic

@@ -28,9 +28,12 @@ def _row(element):
     return ir.VectorType(LLVM[element], 4)
 
 
-def _subtract_row(builder, address, value, row, size):
-    """The 4 elements at `address` -= row `row` of value."""
+def _subtract_row(builder, address, value, row, element):
+    """The 4 elements (of type `element`) at `address` -= row `row` of value; float32 lanes are widened for float64 elements."""
     part = builder.shuffle_vector(value, value, integers(range(4 * row, 4 * row + 4))) if value.type.count > 4 else value
+    if part.type != _row(element):
+        part = builder.fpext(part, _row(element))
+    size = BYTES[element]
     store_vector(builder, builder.fsub(load_vector(builder, address, part.type, size), part, flags=FLAGS), address, size)
 
 
@@ -110,7 +113,7 @@ def rows(k):
         """array row index[start + r] -= row r, one after another, so that equal indices are right."""
         def code(context, builder, sig, args):
             for r in range(k):
-                _subtract_row(builder, _row_address(context, builder, sig, args, r), args[3], r, BYTES[array.dtype])
+                _subtract_row(builder, _row_address(context, builder, sig, args, r), args[3], r, array.dtype)
             return context.get_dummy_value()
         return types.void(array, index, start, value), code
 
@@ -121,7 +124,7 @@ def rows(k):
             at = builder.shl(context.cast(builder, args[1], sig.args[1], types.intp), ir.Constant(I64, 2))
             for r in range(k):
                 address = pointer(context, builder, sig.args[0], args[0], builder.add(at, ir.Constant(I64, 4 * r)), types.intp)
-                _subtract_row(builder, address, args[2], r, BYTES[array.dtype])
+                _subtract_row(builder, address, args[2], r, array.dtype)
             return context.get_dummy_value()
         return types.void(array, first, value), code
 

@@ -49,6 +49,23 @@ def test_forces_do_not_depend_on_the_number_of_ranks(mpi_tmp_path, name):
     assert found["settings"] == alone["settings"] and found["settings"]["truncation"] == "plain"
 
 
+@pytest.mark.mpi
+def test_the_number_of_ranks_changes_mixed_forces_by_less_than_their_error(mpi_tmp_path):
+    """A pair has the same force on every rank; only the order of the sums differs, and with it their rounding."""
+    structure = mpi_tmp_path / "cell.extxyz"
+    if comm.rank == 0:
+        displaced("nacl_melt", structure)
+    comm.Barrier()
+    found = evaluated(comm, structure, "nacl_tosi_fumi", mpi_tmp_path / "all.json", "--precision", "mixed")
+    if comm.rank == 0:
+        one, double = (evaluated(SerialComm(), structure, "nacl_tosi_fumi", mpi_tmp_path / "one.json", "--precision", name) for name in ("mixed", "double"))
+        many, one, double = (np.array(result["forces"]) for result in (found, one, double))
+        error = np.sqrt(((one - double)**2).mean())
+        assert 0 < error < 1e-5 * np.sqrt((double**2).mean())
+        assert np.sqrt(((many - one)**2).mean()) < 0.5 * error
+    comm.Barrier()
+
+
 def test_the_file_of_a_single_point_under_mpirun(tmp_path):
     ions = displaced("nacl_melt", tmp_path / "cell.extxyz")
     code, text = end_of(start(3, "-m", "hpcnemd", "energy", tmp_path / "cell.extxyz", "--forcefield", "nacl_tosi_fumi", *CHOICES,

@@ -108,6 +108,6 @@ def test_ewald_polynomials(reach):
 
 def test_exp2_polynomial():
     """Degree n: the first term left out, 2 (ln 2/4)^(n+1)/(n+1)!, relative to the smallest value 2^(-1/2), and a tenth for the terms behind it."""
-    f, n = np.linspace(-0.5, 0.5, 1001), coefficients.EXP2_DEGREE
+    f, n = np.linspace(-0.5, 0.5, 1001), coefficients.EXP2_DEGREE["double"]
     bound = 1.1 * 2**0.5 * 2 * (np.log(2) / 4)**(n + 1) / factorial(n + 1)
     assert np.abs(np.polynomial.polynomial.polyval(f, coefficients.exp2_polynomial()) / 2**f - 1).max() < bound

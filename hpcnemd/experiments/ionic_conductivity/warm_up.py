@@ -23,7 +23,8 @@ def warm_up(prepared):
     counts = np.bincount(system.species[few], minlength=len(system.kinds.names))
     state = State.of(system.box, system.kinds, system.species[few], system.position[few])
     domain = Domain(SerialComm(), system.box, (1, 1, 1), system.cutoff + system.skin)
-    forces = Forces(system.forcefield, system.kinds, system.box, domain, system.cutoff, system.skin, system.truncation, system.coulomb, counts=counts)
+    forces = Forces(system.forcefield, system.kinds, system.box, domain, system.cutoff, system.skin, system.truncation, system.coulomb, counts=counts,
+                    precision=system.precision)
     colour = replace(prepared.colour, counts=counts.astype(np.float64))
     sim = Simulation(state, domain, forces, colour, 1e-3)
     bath = deck.run.thermostat
