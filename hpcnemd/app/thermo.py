@@ -4,8 +4,10 @@ Exit codes: 0 done, 2 bad input or an excluded phase that would form (--strict),
 import argparse
 import os
 import sys
+import time
 from pathlib import Path
 
+PROGRESS_SECONDS = 2.0
 SUMMARIES = {
     "eq": "equilibrium of a TDB system at one temperature, pressure and composition",
     "binary": "binary phase diagram: tie lines, invariants, G(x) with common tangents",
@@ -15,6 +17,7 @@ SUMMARIES = {
     "eos": "saturation curve of an equation of state (Lennard-Jones, van der Waals, water)",
     "clapeyron": "slope of a coexistence line",
     "link": "diffusion, Haven ratio and chemical diffusion from a conductivity",
+    "kinetics": "what driving forces do: precipitation, decomposition, interfaces, diffusion couples",
 }
 
 
@@ -66,9 +69,15 @@ def parallel_work(arguments):
     def work(comm):
         from ..ensembles.thermo_sweep import run_sweep
 
+        from .progress import on_terminal
+        told = time.monotonic()
+
         def progress(done, total):
-            print(f"blocks {done} of {total}", flush=True)
-        ok, failed, reasons = run_sweep(comm, arguments.deck, arguments.output, arguments.writer, progress if sys.stdout.isatty() else None)
+            nonlocal told
+            if time.monotonic() - told > PROGRESS_SECONDS:
+                told = time.monotonic()
+                print(f"{100 * done / total:5.1f} %  block {done} of {total}", flush=True)
+        ok, failed, reasons = run_sweep(comm, arguments.deck, arguments.output, arguments.writer, progress if on_terminal(sys.stdout) else None)
         if comm.rank == 0:
             print(f"{arguments.output}: {ok} points, {failed} failed")
             for k, reason in list(reasons.items())[:10]:
@@ -102,7 +111,7 @@ def write(outcome, folder):
 
 
 def _write_hdf5(outcome, path):
-    """Numeric values of all records, one dataset each, with the premises as attributes."""
+    """Numeric values of all records, one dataset each, and a dataset of each record's premises."""
     import json
 
     import numpy as np
@@ -110,16 +119,16 @@ def _write_hdf5(outcome, path):
     from ..parallel.serial import SerialComm
     from ..storage import provenance
     from ..storage.ensemble import EnsembleFile
-    comm, schema, values, attributes = SerialComm(), {}, {}, {}
+    comm, schema, values = SerialComm(), {}, {}
     for k, record in enumerate(outcome.records):
         for name, (value, unit) in record.values.items():
             array = np.asarray(value, float)
             key = f"record{k} {name}".replace("/", " per ")
             schema[key], values[key] = (array.shape, "f8", unit, name), array
-        plain = record.as_dict()
-        plain.pop("values")
-        attributes[f"record{k}"] = json.dumps(plain)[:60000]
-    file = EnsembleFile.create(str(path), comm, 1, schema, "auto", attributes, provenance.collect(comm))
+        premises = json.dumps({key: value for key, value in record.as_dict().items() if key != "values"}).encode()
+        key = f"record{k} premises"
+        schema[key], values[key] = ((), f"S{len(premises)}", "", "all but the values, as JSON"), np.array(premises)
+    file = EnsembleFile.create(str(path), comm, 1, schema, "auto", {}, provenance.collect(comm))
     for key, array in values.items():
         file.write_rows(0, key, 0, array)
     file.set_status(0, "failed" if outcome.failed else "complete")

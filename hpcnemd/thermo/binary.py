@@ -262,14 +262,17 @@ def _tangent(f1, y1, f2, y2):
         return TieLine((f1.name, f2.name), (f1.x, f2.x), (np.nan, np.nan), (a, a + slope), 0.0)
     if f1.fixed or f2.fixed:
         return _tangent_compound(f1, y1, f2, y2)
-    best = (np.inf, y1, y2)
+    best, idle = (np.inf, y1, y2), 0
     for _ in range(120):
         a1, b1 = f1.mu(y1)
         a2, b2 = f2.mu(y2)
         ra, rb = a1 - a2, b1 - b2
         size = max(abs(ra), abs(rb))
+        idle = 0 if size < 0.5 * best[0] else idle + 1
         if size < best[0]:
             best = (size, y1, y2)
+        if idle > 2 and best[0] < 1e-11 * max(f1.rt, f2.rt):    # rounding has the last word
+            break
         # d mu_A/dy = -x s, d mu_B/dy = (1-x) s, s = x (1-x) d2g/dx2
         s1, s2 = f1.stiffness(y1), f2.stiffness(y2)
         (x1, w1), (x2, w2) = phase_split(y1), phase_split(y2)
@@ -432,7 +435,10 @@ def _at_composition(frozen, lines, x):
         if line.x[0] <= x <= line.x[1]:
             return [(n, f, xi) for n, f, xi in zip(line.phases, lever(*line.x, x), line.x)], line.mu, line.residual
     y = math.log(x / (1 - x))
-    best = min((f for f in frozen if not f.fixed), key=lambda f: f.g(y))
+    solutions = [f for f in frozen if not f.fixed]
+    if not solutions:
+        raise NoEquilibrium(f"no mixture of {', '.join(f.name for f in frozen)} has x = {x:g}: they are line compounds; add a phase that holds this composition")
+    best = min(solutions, key=lambda f: f.g(y))
     return [(best.name, 1.0, x)], best.mu(y), 0.0
 
 

@@ -1,4 +1,4 @@
-"""CALPHAD equilibria behind the pre-check: own code for binaries that it covers, pycalphad (extra `calphad`) for the rest, one answer either way.
+"""CALPHAD equilibria behind the pre-check: own code for the unaries and binaries that it covers, pycalphad (extra `calphad`) for the rest, one answer either way.
 
 Neither the pre-check nor the adapter changes a number of the engine."""
 import warnings
@@ -8,7 +8,7 @@ import numpy as np
 from . import precheck, tdb
 from .binary import equilibrium as binary_equilibrium
 from .errors import BeyondBinary, ExtraMissing, NoEquilibrium
-from .from_tdb import binary_phases, own_code_covers
+from .from_tdb import binary_phases, own_code_covers, pure_phases
 from .ledger import Candidate, DataSet, Record
 from .units import GAS_CONSTANT
 
@@ -66,12 +66,21 @@ class System:
 
     def _point_own(self, names, t, x):
         if names not in self._own:
-            self._own[names] = binary_phases(self.db, self.components, names, self.gas_constant), {}
+            self._own[names] = (pure_phases if len(self.elements) == 1 else binary_phases)(self.db, self.components, names, self.gas_constant), {}
         phases, memory = self._own[names]
+        if len(self.elements) == 1:
+            return self._point_unary(phases, t)
         a, b = self.elements
         found = binary_equilibrium(phases, t, self._fractions(x)[b], self.gas_constant, memory)
         return {"phases": [(n, f, {a: 1 - xi, b: xi}) for n, f, xi in found["phases"]], "mu": dict(zip((a, b), found["mu"])), "g": found["g"],
                 "residual": found["residual"], "driving": found["driving"]}
+
+    def _point_unary(self, phases, t):
+        frozen = [p.at(t, self.gas_constant) for p in phases]
+        best = min(frozen, key=lambda f: f.value)
+        element, = self.elements
+        return {"phases": [(best.name, 1.0, {element: 1.0})], "mu": {element: best.value}, "g": best.value, "residual": 0.0,
+                "driving": {f.name: best.value - f.value for f in frozen}}
 
     def _point_engine(self, names, t, p, x):
         database, workspace, v = _engine()
@@ -109,6 +118,9 @@ class System:
             return {}
         names = tuple(names)
         if not own_code_covers(self.db, self.components, names):
+            if len(self.elements) == 1:
+                element, = self.elements
+                return {p.name: mu[element] - p.at(t, self.gas_constant).value for p in pure_phases(self.db, self.components, names, self.gas_constant)}
             phases = binary_phases(self.db, self.components, names, self.gas_constant)
             plane = tuple(mu[e] for e in self.elements)
             return {f.name: f.at(t, self.gas_constant).driving(plane)[0] for f in phases}
@@ -129,7 +141,7 @@ class System:
         checked = self.check(conditions)
         c = checked.conditions
         found = self.point(checked, c["T"], c["P"], c["X"])
-        excluded = self.driving_forces(c["T"], c["P"], found["mu"], [p for p, why in checked.excluded.items() if why.startswith("left out")])
+        excluded = self.driving_forces(c["T"], c["P"], found["mu"], checked.left_out)
         forces = found["driving"] or self.driving_forces(c["T"], c["P"], found["mu"], checked.phases)
         stable = {n for n, _, _ in found["phases"]}
         candidates = [Candidate(p, "stable" if p in stable else "unstable", "", 0.0 if p in stable else forces[p]) for p in checked.phases]
@@ -152,7 +164,7 @@ class System:
 
     def engine_version(self):
         if self.engine == "own":
-            return "own binary code"
+            return "own code for one or two components"
         import pycalphad
         return f"pycalphad {pycalphad.__version__}"
 

@@ -95,6 +95,10 @@ class Caloric:
         """J/mol: H - T S"""
         return self.h(t) - np.asarray(t, float)[()] * self.s(t)
 
+    def joints(self):
+        """[(T, step of H, step of G)] (K, J/mol) where two segments meet: a latent heat, or the rounding of published coefficients; G's should be 0."""
+        return [(a.high, b.h(a.high) - a.h(a.high), b.h(a.high) - a.h(a.high) - a.high * (b.s(a.high) - a.s(a.high))) for a, b in zip(self.segments, self.segments[1:])]
+
     def increment_published(self, t):
         """H(t) - H(298.15) J/mol with the table's own H(298.15) (the WebBook's formula); `increment_integrated` is the integral of Cp."""
         if self.published_h298 is None:
@@ -106,20 +110,18 @@ class Caloric:
 
 
 def shomate(name, low, high, a, b, c, d, e, f, g, h, scale):
-    """NIST WebBook coefficients. `scale` must be "t = T/1000" (kJ/mol and J/mol/K as printed there) or "SI" (B..E multiplied by 1e-3, 1e-6, 1e-9, 1e6).
+    """NIST WebBook coefficients. `scale` must be "t = T/1000" (as printed there) or "SI" (B..E multiplied by 1e-3, 1e-6, 1e-9, 1e6); F and H are in
+    kJ/mol, G in J/mol/K either way.
 
     Raises CoefficientScale where the numbers do not fit the declared scale.
     """
     if scale == "t = T/1000":
         b, c, d, e = b * 1e-3, c * 1e-6, d * 1e-9, e * 1e6
-        offset = 1.0
-    elif scale == "SI":
-        offset = 1.0
-    else:
+    elif scale != "SI":
         raise CoefficientScale(f'{name}: scale = {scale!r}; it must be said: "t = T/1000" (as the WebBook prints) or "SI"')
     terms = ((0, a), (1, b), (2, c), (3, d), (-2, e))
     # S = A ln t + ...: the logarithm of T/1000
-    segment = Segment(low, high, tuple(p for p, _ in terms), tuple(v for _, v in terms), 1e3 * f * offset, g - a * np.log(1e3))
+    segment = Segment(low, high, tuple(p for p, _ in terms), tuple(v for _, v in terms), 1e3 * f, g - a * np.log(1e3))
     made = Caloric(name, (segment,), 1e3 * h)
     _check_scale(made, scale)
     return made

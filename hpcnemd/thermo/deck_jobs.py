@@ -3,16 +3,19 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from . import clapeyron, diagram, eos, figures, gmin, transport_link
-from .binary import tie_lines
+from . import clapeyron, diagram, eos, figures, gmin, kinetics, transport_link
+from .binary import SolutionPhase, spinodal, tie_lines
 from .calphad import System
 from .cp import transition
 from .deck import REQUIRED, finish, open_deck, read_substances
-from .errors import BeyondBinary, ThermoInputError
+from .errors import BeyondBinary, ThermoInputError, UnknownPhase
 from .from_tdb import binary_phases
 from .ledger import Candidate, DataSet, Record
-from .reaction import parse_reaction, shift_reference_pressure
-from .sweep_grid import choose_candidates
+from .reaction import parse_reaction
+from .sweep_grid import choose_candidates, left_out
+
+
+LEAST_LATENT_HEAT = 10.0        # J/mol: a smaller step of H between two temperature ranges is the rounding of published coefficients
 
 
 @dataclass
@@ -79,10 +82,13 @@ def binary(path, strict=False):
                     _candidates(checked), [system.data(checked)], system.gas_constant, {"chemical potentials (J/mol)": worst}, list(checked.notes))
     if found.failed:
         record.status, record.reason = "failed", f"{len(found.failed)} temperatures; see the table"
-    outcome = Outcome([record], {"diagram": diagram.table(found)}, {"diagram": lambda: figures.binary_diagram(found, system.elements)}, len(found.failed))
+    source = figures.source_text(system.data(checked), system.gas_constant)
+    outcome = Outcome([record], {"diagram": diagram.table(found)}, {"diagram": lambda: figures.binary_diagram(found, system.elements, source)}, len(found.failed))
     for t in curves:
-        outcome.figures[f"gibbs_{t:g}K"] = lambda t=t: figures.gibbs_curves(phases, tie_lines(phases, float(t), system.gas_constant), float(t), system.elements, system.gas_constant)
-    _strict_diagram(system, checked, found, record, strict)
+        outcome.figures[f"gibbs_{t:g}K"] = lambda t=float(t): figures.gibbs_curves(phases, tie_lines(phases, t, system.gas_constant), t, system.elements, system.gas_constant, source)
+    _forces_of_excluded(system, checked, found, record, pressure)
+    if strict:
+        record.require_no_exclusion()
     return outcome
 
 
@@ -90,23 +96,21 @@ def _candidates(checked):
     return [Candidate(p, "used") for p in checked.phases] + [Candidate(p, "excluded", why) for p, why in checked.excluded.items()]
 
 
-def _strict_diagram(system, checked, found, record, strict):
+def _forces_of_excluded(system, checked, found, record, pressure):
     """Driving forces of what the user left out, at every tie line: the greatest goes to the record."""
-    left = [p for p, why in checked.excluded.items() if why.startswith("left out")]
     forces = {}
     for t, lines in zip(found.temperatures, found.lines):
         for line in lines or ():
             mu = dict(zip(system.elements, line.mu))
-            for name, value in system.driving_forces(float(t), 101325.0, mu, left).items():
+            for name, value in system.driving_forces(float(t), pressure, mu, checked.left_out).items():
                 if value > forces.get(name, (-np.inf, 0))[0]:
                     forces[name] = (value, float(t))
     record.candidates = [c if c.name not in forces else Candidate(c.name, "excluded", f"{c.reason}; greatest at {forces[c.name][1]:g} K", forces[c.name][0]) for c in record.candidates]
-    if strict:
-        record.require_no_exclusion()
 
 
 def gibbs(path, strict=False):
-    """data, candidates, excluded; [conditions] temperature, pressure; [elements] amounts or [feed] substances, mol."""
+    """data, candidates, excluded; [conditions] temperature, pressure; [elements] amounts or [feed] substances, mol. The driving force is given of all in the
+    data that is not among the candidates."""
     deck, folder = open_deck(path)
     file, names = deck.take("data", str, REQUIRED, '"gas.toml"'), deck.take("candidates", list, REQUIRED, '["CO", "CO2"] or ["all"]')
     excluded = deck.take("excluded", list, [])
@@ -121,14 +125,10 @@ def gibbs(path, strict=False):
         deck.problems.append("give either [elements] or [feed], in mol")
     deck.end()
     finish(deck)
-    everything, data = read_substances(folder / file)
+    substances, data = read_substances(folder / file)
     if fed:
-        amounts = gmin.element_amounts(fed, everything)
-    substances = choose_candidates(everything, names)
-    for n in excluded:
-        if n in everything:
-            substances = {**substances, n: everything[n]}
-    found = gmin.minimise(substances, amounts, t, p, data.gas_constant, tuple(excluded))
+        amounts = gmin.element_amounts(fed, substances)
+    found = gmin.minimise(substances, amounts, t, p, data.gas_constant, left_out(substances, names, excluded))
     record = gmin.record(found, amounts, t, p, given, substances, data.gas_constant)
     if strict:
         record.require_no_exclusion()
@@ -150,16 +150,21 @@ def react(path, strict=False):
     if per and any(per not in r.stoichiometry for r in reactions):
         raise ThermoInputError(f"per = {per!r}: not in every reaction; leave it out, or choose a substance of all")
     rows, records = [("T_K", "reaction", "delta_H_J_per_mol", "delta_S_J_per_mol_K", "delta_G_J_per_mol", "ln_K")], []
-    for r in reactions:
-        lnk = shift_reference_pressure(r.ln_k(t, data.gas_constant), r.gas_moles(), data.reference_pressure, p0)
-        for values in zip(t, r.delta_h(t), r.delta_s(t), -data.gas_constant * t * lnk, lnk):
+    shift = np.log(p0 / data.reference_pressure)                # a gas of one mole gains R ln(p0'/p0) T in G, and loses as much in S
+    gibbs = np.array([r.delta_g(t) + r.gas_moles() * data.gas_constant * t * shift for r in reactions])
+    ln_k = -gibbs / (data.gas_constant * t)
+    for r, g, k in zip(reactions, gibbs, ln_k):
+        for values in zip(t, r.delta_h(t), r.delta_s(t) - r.gas_moles() * data.gas_constant * shift, g, k):
             rows.append((repr(float(values[0])), str(r), *(repr(float(v)) for v in values[1:])))
-        values = {f"ln K at {tt:g} K": (float(k), "") for tt, k in list(zip(t, lnk))[:: max(1, len(t) // 8)]}
-        records.append(Record("G", ("T", "P", "N"), {"reaction": (str(r), ""), "reference pressure": (p0, "Pa"), "as given": (given, "")}, values, [], [data], data.gas_constant,
-                              {}, [f"moles of gas made: {r.gas_moles():g}; the data's own reference pressure is {data.reference_pressure:g} Pa"]))
-    drawn = {"equilibrium_constants": lambda: figures.equilibrium_constants(reactions, t, data.gas_constant)}
+        values = {f"ln K at {tt:g} K": (float(kk), "") for tt, kk in list(zip(t, k))[:: max(1, len(t) // 8)]}
+        records.append(Record("G", ("T", "P", "N"), {"reaction": (str(r), ""), "reference pressure": (p0, "Pa"), "as given": (given, "")}, values,
+                              [Candidate(n, "used", substances[n].phase) for n in r.stoichiometry], [data], data.gas_constant, {"element balance (mol)": r.imbalance()},
+                              [f"moles of gas made: {r.gas_moles():g}; the data's own reference pressure is {data.reference_pressure:g} Pa"], minimised=False))
+    names, source = [str(r) for r in reactions], figures.source_text(data, data.gas_constant)
+    drawn = {"equilibrium_constants": lambda: figures.equilibrium_constants(names, t, ln_k, p0, source)}
     if per:
-        drawn["standard_lines"] = lambda: figures.standard_lines(reactions, t, per)
+        scale = np.array([[abs(r.stoichiometry[per])] for r in reactions])
+        drawn["standard_lines"] = lambda: figures.standard_lines(names, t, gibbs / scale, per, p0, source)
     return Outcome(records, {"reactions": rows}, drawn)
 
 
@@ -172,18 +177,29 @@ def heat_capacity(path, strict=False):
     finish(deck)
     substances, data = read_substances(folder / file)
     chosen = choose_candidates(substances, names)
-    rows, values = [("T_K", "substance", "Cp_J_per_mol_K", "H_J_per_mol", "S_J_per_mol_K", "G_J_per_mol")], {}
+    rows, values, changes = [("T_K", "substance", "Cp_J_per_mol_K", "H_J_per_mol", "S_J_per_mol_K", "G_J_per_mol")], {}, []
     for n, s in chosen.items():
         c = s.caloric
         inside = t[(t >= c.low) & (t <= c.high)] if len(chosen) > 1 else t
         for row in zip(inside, c.cp(inside), c.h(inside), c.s(inside), c.g(inside)):
             rows.append((repr(float(row[0])), n, *(repr(float(v)) for v in row[1:])))
         values[f"range of {n}"] = ([c.low, c.high], "K")
+        for at, latent, _ in c.joints():
+            if abs(latent) > LEAST_LATENT_HEAT:
+                changes.append((at, f"transition of {n}"))
+                values[f"transition of {n} at {at:g} K"] = ([at, latent, latent / at], "K, J/mol, J/mol/K")
     listed = list(chosen.values())
     for a, b in zip(listed, listed[1:]):
+        if a.elements != b.elements:            # two substances, not two phases of one
+            continue
         at, latent, entropy = transition(a.caloric, b.caloric)
         values[f"{a.name} = {b.name}"] = ([at, latent, entropy], "K, J/mol, J/mol/K")
-    return Outcome([Record("G", ("T", "P", "N"), {"T": ([float(t.min()), float(t.max())], "K, from and to")}, values, [], [data], data.gas_constant)], {"heat_capacity": rows})
+        changes.append((at, f"{a.name} = {b.name}"))
+    jumps = [abs(step) for s in listed for _, _, step in s.caloric.joints()]
+    record = Record("G", ("T", "P", "N"), {"T": ([float(t.min()), float(t.max())], "K, from and to")}, values, [Candidate(s.name, "used", s.phase) for s in listed], [data],
+                    data.gas_constant, {"step of G where two ranges meet (J/mol)": max(jumps)} if jumps else {}, minimised=False)
+    source = figures.source_text(data, data.gas_constant)
+    return Outcome([record], {"heat_capacity": rows}, {"heat_capacity": lambda: figures.heat_capacities([s.caloric for s in listed], t, changes, source)})
 
 
 def equation_of_state(path, strict=False):
@@ -196,7 +212,7 @@ def equation_of_state(path, strict=False):
     a, b = deck.number("a", "Pa*m^6/mol^2"), deck.number("b", "m^3/mol")
     deck.end()
     finish(deck)
-    head = ("T", "p", "rho_gas", "rho_liquid", "latent_heat", "dp_dT")
+    head, worst = ("T", "p", "rho_gas", "rho_liquid", "latent_heat", "dp_dT"), 0.0
     if fluid == "water":
         from .fluids import T_MAX, T_MIN, Water
         water, rows = Water(), []
@@ -204,19 +220,26 @@ def equation_of_state(path, strict=False):
             s = water.saturation(float(one))
             latent, dv = s["h_gas"] - s["h_liquid"], 1 / s["rho_gas"] - 1 / s["rho_liquid"]
             rows.append((float(one), s["p"], s["rho_gas"], s["rho_liquid"], latent, clapeyron.slope(float(one), latent, dv)))
+            worst = max(worst, abs(latent - one * (s["s_gas"] - s["s_liquid"])))
+        residual = "Gibbs energies of both phases (J/kg)"
         note, units, constant = water.version, "K, Pa, kg/m^3, kg/m^3, J/kg, Pa/K", water.gas_constant
         data = DataSet(note, gas_constant=constant, reference_state="u = s = 0 of the saturated liquid at the triple point", temperature_range=(T_MIN, T_MAX), phases=("fluid",))
     else:
         if fluid == "van_der_waals" and (a is None or b is None):
             raise ThermoInputError('fluid = "van_der_waals" needs a and b, for example a = "0.3658 Pa*m^6/mol^2", b = "4.286e-5 m^3/mol"')
         model = eos.lennard_jones(equation) if fluid == "lennard_jones" else eos.van_der_waals(a, b)
-        rows = eos.saturation_curve(model, t).tolist()
+        rows = eos.saturation_curve(model, t)
+        worst, rows = float(rows[:, 6].max()), rows[:, :6].tolist()
+        residual = "pressures and chemical potentials of both phases"
         note, constant = model.name, model.gas_constant
         data = DataSet(note, gas_constant=constant, reference_state="s = 0 of the ideal gas at T = 1, v = 1" if constant == 1.0 else "s = 0 of the ideal gas at 298.15 K, 0.0248 m^3/mol",
                        temperature_range=model.temperature_range, phases=("fluid",))
         units = "reduced units" if fluid == "lennard_jones" else "K, Pa, mol/m^3, mol/m^3, J/mol, Pa/K"
-    record = Record("F", ("T", "V", "N"), {"fluid": (note, "")}, {f"saturation at T = {r[0]:g}": (list(r[1:]), units[units.find(",") + 2:] if "," in units else units) for r in rows}, [], [data], constant)
-    return Outcome([record], {"saturation": [head, *[tuple(repr(float(v)) for v in r) for r in rows]]})
+    record = Record("F", ("T", "V", "N"), {"fluid": (note, "")}, {f"saturation at T = {r[0]:g}": (list(r[1:]), units[units.find(",") + 2:] if "," in units else units) for r in rows},
+                    [Candidate("liquid", "stable"), Candidate("gas", "stable")], [data], constant, {residual: worst})
+    labels = [f" ({u})" for u in units.split(", ")] if "," in units else [" (reduced)"] * 3
+    return Outcome([record], {"saturation": [head, *[tuple(repr(float(v)) for v in r) for r in rows]]},
+                   {"saturation": lambda: figures.saturation(rows, note, labels)})
 
 
 def coexistence_slope(path, strict=False):
@@ -229,7 +252,7 @@ def coexistence_slope(path, strict=False):
     deck.end()
     finish(deck)
     slope = clapeyron.slope(t, latent, dv)
-    return Outcome([Record("G", ("T", "P", "N"), {"T": (t, "K"), "latent heat": (latent, f"J/{per}"), "volume change": (dv, f"m^3/{per}")}, {"dP/dT": (slope, "Pa/K")}, [], [])])
+    return Outcome([Record("G", ("T", "P", "N"), {"T": (t, "K"), "latent heat": (latent, f"J/{per}"), "volume change": (dv, f"m^3/{per}")}, {"dP/dT": (slope, "Pa/K")}, minimised=False)])
 
 
 def transport(path, strict=False):
@@ -253,4 +276,76 @@ def transport(path, strict=False):
     return Outcome([transport_link.record(**given, factor=factor, host=host)])
 
 
-JOBS = {"eq": equilibrium, "binary": binary, "gibbs": gibbs, "react": react, "cp": heat_capacity, "eos": equation_of_state, "clapeyron": coexistence_slope, "link": transport}
+def rates(path, strict=False):
+    """parent, temperature, pressure, composition, molar_volume, gradient_energy, collective_diffusion, host; [system] of two components; optional [couple]
+    left, right, length, time."""
+    deck, folder = open_deck(path)
+    build = _system(deck, folder)
+    parent, host = deck.take("parent", str, REQUIRED, '"FCC_A1"'), deck.take("host", str, REQUIRED, '"lattice model"', ("intercalation", "lattice model"))
+    t, given = deck.number("temperature", "K", REQUIRED), _given(deck, "pressure")
+    p, x = deck.number("pressure", "Pa", REQUIRED, '"1 atm"'), deck.number("composition", "1", REQUIRED, "0.3")
+    volume, kappa = deck.number("molar_volume", "m^3/mol", REQUIRED, '"1e-5 m^3/mol"'), deck.number("gradient_energy", "J*m^2/mol", REQUIRED, '"4e-16 J*m^2/mol"')
+    collective = deck.number("collective_diffusion", "m^2/s", REQUIRED)
+    couple = deck.table("couple", required=False) if "couple" in deck.data else None
+    if couple:
+        ends = [couple.number(side, "1", REQUIRED, "0.1") for side in ("left", "right")]
+        length, time = couple.number("length", "m", REQUIRED, '"4 um"'), couple.number("time", "s", REQUIRED, '"1 h"')
+        couple.end()
+    deck.end()
+    deck.problems += [f"{key} = {value:g} must be positive" for key, value in (("molar_volume", volume), ("gradient_energy", kappa), ("collective_diffusion", collective))
+                      if value is not None and not value > 0]
+    deck.problems += [f"couple.{side} = {value:g}: a mole fraction between 0 and 1, ends excluded" for side, value in (zip(("left", "right"), ends) if couple else ())
+                      if value is not None and not 0 < value < 1]
+    finish(deck)
+    system = build()
+    if len(system.elements) != 2:
+        raise BeyondBinary(f"components {', '.join(system.elements)}: rates are given for two; leave the others out")
+    checked = system.check({"T": t, "P": p, "X": {system.elements[1]: x}})
+    phases = {f.name: f for f in binary_phases(system.db, system.elements, checked.phases, system.gas_constant)}
+    if not isinstance(phases.get(parent), SolutionPhase):
+        raise UnknownPhase(f"parent = {parent!r}: a solution phase among {', '.join(n for n, f in phases.items() if isinstance(f, SolutionPhase))} is needed")
+    mother, r = phases[parent], system.gas_constant
+    factor = float(transport_link.thermodynamic_factor(mother, t, x, r))
+    values = {"thermodynamic factor": (factor, ""), "D_chem": (transport_link.chemical_diffusion(factor, collective, host), "m^2/s")}
+    forces = kinetics.precipitation(mother, phases.values(), t, x, r)
+    values.update({f"driving force to {n}": (list(found), f"J/mol of atoms, x({system.elements[1]}) of the nucleus") for n, found in forces.items()})
+    gaps, wall, notes = tie_lines([mother], t, r), None, []
+    line = next((one for one in gaps if one.x[0] < x < one.x[1]), None)
+    if line:
+        wall = kinetics.interface(mother, line, t, kappa, r)
+        surface = wall["energy"] / volume
+        values["interface of the gap"] = ([surface, wall["width"]], "J/m^2, m (middle 80 %)")
+        if factor > 0:
+            radius, barrier = kinetics.nucleation_barrier(surface, forces[parent][0] / volume)
+            values["critical nucleus of the gap's other side"] = ([radius, barrier, barrier * kinetics.AVOGADRO / (r * t)], "m, J, k_B T")
+        else:
+            values["fastest wave inside the spinodal"] = (list(kinetics.fastest_wave(mother, t, x, kappa, collective, r)), "m, 1/s")
+            notes.append("inside the spinodal: the phase decomposes without a barrier")
+    profile, residuals = None, {}
+    if couple:
+        profile, released, residuals = _couple(mother, t, r, ends, length, time, collective)
+        values["Gibbs energy released in the couple"] = (released / volume, "J/m^2")
+    record = Record("G", ("T", "P", "N"), {"T": (t, "K"), "P": (p, "Pa"), "P as given": (given, ""), f"x({system.elements[1]}) of {parent}": (x, "")}, values,
+                    [Candidate(n, "used", "", float(found[0])) for n, found in forces.items()] + [Candidate(n, "excluded", why) for n, why in checked.excluded.items()],
+                    [system.data(checked)], r, residuals, notes, minimised=False)
+    source = figures.source_text(system.data(checked), r)
+    span = np.linspace(0.002, 0.998, 500)
+    roots = spinodal(mother, t, r)
+    return Outcome([record], {}, {"kinetics": lambda: figures.driving_forces(
+        span, transport_link.thermodynamic_factor(mother, t, span, r), (list(zip(roots[::2], roots[1::2])), [one.x for one in gaps]), profile,
+        wall and (wall["z"], wall["x"]), f"{parent}, {t:g} K", source)})
+
+
+def _couple(phase, t, gas_constant, ends, length, time, collective, cells=200):
+    """((z, start, end, end with Gamma = 1), J m/mol released, residuals) of two pieces joined at the middle."""
+    z = (np.arange(cells) + 0.5) * length / cells
+    start = np.where(z < 0.5 * length, *ends)
+    end = kinetics.diffuse(start, length / cells, lambda x: collective * transport_link.thermodynamic_factor(phase, t, x, gas_constant), time)
+    constant = kinetics.diffuse(start, length / cells, lambda x: np.full_like(x, collective), time)
+    f = phase.at(t, gas_constant)
+    before, after = (float(np.sum(f.g(np.log(x / (1 - x)))) * length / cells) for x in (start, end))
+    return (z, start, end, constant), before - after, {"amount in the couple (mole fraction)": abs(float(end.mean() - start.mean()))}
+
+
+JOBS = {"eq": equilibrium, "binary": binary, "gibbs": gibbs, "react": react, "cp": heat_capacity, "eos": equation_of_state, "clapeyron": coexistence_slope, "link": transport,
+        "kinetics": rates}

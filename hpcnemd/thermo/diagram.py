@@ -3,7 +3,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .binary import CompoundPhase, TieLine, tie_lines
+from .binary import CompoundPhase, tie_lines
 from .errors import NoEquilibrium
 from .units import GAS_CONSTANT
 
@@ -21,11 +21,13 @@ class Invariant:
 
 @dataclass(frozen=True)
 class Diagram:
-    """`temperatures` (n,), `lines` [n][TieLine, ...], `invariants` by ascending T, `failed` {T: reason}."""
+    """`temperatures` (n,), `lines` [n][TieLine, ...], `invariants` by ascending T, `failed` {T: reason}; `samples` [(T, lines)] by ascending T: the good
+    temperatures and those by which the invariants were closed in, so that curves drawn through them end where they should."""
     temperatures: np.ndarray
     lines: list
     invariants: list
     failed: dict
+    samples: list
 
 
 def map_diagram(phases, temperatures, gas_constant=GAS_CONSTANT, resolution=1e-7):
@@ -39,27 +41,28 @@ def map_diagram(phases, temperatures, gas_constant=GAS_CONSTANT, resolution=1e-7
         except NoEquilibrium as problem:
             failed[float(value)] = str(problem)
             lines.append(None)
-    invariants = []
-    good = [k for k in range(len(t)) if lines[k] is not None]
-    for a, b in zip(good, good[1:]):
-        invariants += _between(phases, float(t[a]), lines[a], float(t[b]), lines[b], gas_constant, resolution)
-    return Diagram(t, lines, sorted(invariants, key=lambda i: i.temperature), failed)
+    good = sorted((k for k in range(len(t)) if lines[k] is not None), key=lambda k: t[k])
+    invariants, samples = [], [(float(t[k]), lines[k]) for k in good]
+    for below, above in list(zip(samples, samples[1:])):
+        invariants += _between(phases, below, above, gas_constant, resolution, samples)
+    return Diagram(t, lines, sorted(invariants, key=lambda i: i.temperature), failed, sorted(samples, key=lambda sample: sample[0]))
 
 
 def _order(lines):
     return tuple(line.phases for line in lines)
 
 
-def _between(phases, t1, lines1, t2, lines2, gas_constant, resolution, depth=0):
+def _between(phases, below, above, gas_constant, resolution, samples, depth=0):
+    """The invariants between two (T, lines), by halving; what is computed on the way is added to `samples`."""
+    (t1, lines1), (t2, lines2) = below, above
     if _order(lines1) == _order(lines2) or depth > 80:
         return []
     if t2 - t1 < resolution:
-        found = _classify(phases, t1, lines1, t2, lines2, gas_constant)
-        return [found] if found else []
-    middle = 0.5 * (t1 + t2)
-    lines = tie_lines(phases, middle, gas_constant)
-    return (_between(phases, t1, lines1, middle, lines, gas_constant, resolution, depth + 1)
-            + _between(phases, middle, lines, t2, lines2, gas_constant, resolution, depth + 1))
+        return [_classify(phases, t1, lines1, t2, lines2, gas_constant)]
+    middle = 0.5 * (t1 + t2), tie_lines(phases, 0.5 * (t1 + t2), gas_constant)
+    samples.append(middle)
+    return (_between(phases, below, middle, gas_constant, resolution, samples, depth + 1)
+            + _between(phases, middle, above, gas_constant, resolution, samples, depth + 1))
 
 
 def _classify(phases, t1, lines1, t2, lines2, gas_constant):
@@ -178,14 +181,17 @@ def property_map(phases, temperatures, compositions, gas_constant=GAS_CONSTANT):
             out["reasons"].update({(i, j): str(problem) for j in range(len(x))})
             continue
         frozen = [f for f in (p.at(float(value), gas_constant) for p in phases) if not f.fixed]
-        pick = np.argmin([f.g(y) for f in frozen], axis=0)
-        for k, f in enumerate(frozen):
-            a, b = f.mu(y[pick == k])
-            out["mu_a"][i, pick == k], out["mu_b"][i, pick == k] = a, b
+        if frozen:
+            pick = np.argmin([f.g(y) for f in frozen], axis=0)
+            for k, f in enumerate(frozen):
+                out["mu_a"][i, pick == k], out["mu_b"][i, pick == k] = f.mu(y[pick == k])
         for line in lines:
             inside = (x >= line.x[0]) & (x <= line.x[1])
             out["mu_a"][i, inside], out["mu_b"][i, inside] = line.mu
             out["count"][i, inside] = 2
+        if not frozen:                          # line compounds only: beside their tie lines there is nothing
+            out["status"][i, out["count"][i] == 1] = 1
+            out["reasons"].update({(i, int(j)): "no phase has this composition" for j in np.flatnonzero(out["status"][i])})
         out["g"][i] = (1 - x) * out["mu_a"][i] + x * out["mu_b"][i]
     return out
 
@@ -206,6 +212,3 @@ def write_csv(rows, path):
     import csv
     with open(path, "w", newline="") as stream:
         csv.writer(stream, lineterminator="\n").writerows(rows)
-
-
-__all__ = ["Diagram", "Invariant", "TieLine", "map_diagram", "property_map", "table", "write_csv"]

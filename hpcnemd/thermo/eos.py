@@ -118,7 +118,7 @@ class Fluid:
         if spinodal is None:
             raise TemperatureOutOfRange(f"{self.name}: T = {t:g} is above the critical temperature; no saturation there")
         start = self._saturation_start(t, *spinodal)
-        y = np.log(np.array(start))
+        y, last = np.log(np.array(start)), np.inf
         for _ in range(60):
             rho = np.exp(y)
             f = self.helmholtz(t, 1 / rho)
@@ -127,10 +127,11 @@ class Fluid:
             miss = np.array([p[0] - p[1], mu[0] - mu[1]])
             matrix = np.array([[slope[0] * rho[0], -slope[1] * rho[1]], [slope[0], -slope[1]]])
             step = np.linalg.solve(matrix, miss)
-            step *= min(1.0, 0.3 / np.abs(step).max())
-            y = y - step
-            if np.abs(step).max() < 1e-14:
+            size = np.abs(step).max()
+            y = y - step * min(1.0, 0.3 / size)
+            if size < 1e-14 or size < 1e-9 and size >= last:    # rounding has the last word
                 break
+            last = size
         gas, liquid = (self.properties(t, 1 / r) for r in np.exp(y))
         rho = np.exp(y)
         residual = max(abs(gas["p"] - liquid["p"]), abs(gas["g"] - liquid["g"]))
@@ -251,9 +252,9 @@ def second_virial(fluid, t):
 
 
 def saturation_curve(fluid, temperatures):
-    """(n, 6) table T, p, rho_gas, rho_liquid, latent heat, dp/dT for the liquid-gas experiment."""
+    """(n, 7) table T, p, rho_gas, rho_liquid, latent heat, dp/dT and the residual of the coexistence conditions, for the liquid-gas experiment."""
     rows = []
     for t in np.asarray(temperatures, float):
         s = fluid.saturation(float(t))
-        rows.append((t, s["p"], s["rho_gas"], s["rho_liquid"], s["latent_heat"], s["slope"]))
+        rows.append((t, s["p"], s["rho_gas"], s["rho_liquid"], s["latent_heat"], s["slope"], s["residual"]))
     return np.array(rows)

@@ -1,4 +1,4 @@
-"""Phases of the own binary code from a TDB file: substitutional phases (one mixing sublattice, vacancies elsewhere) and line compounds.
+"""Phases of the own unary and binary code from a TDB file: substitutional phases (one mixing sublattice, vacancies elsewhere) and line compounds.
 
 What needs more (magnetism, ordering, several mixing sublattices, three components) is refused with the name of the extra."""
 from functools import lru_cache
@@ -8,37 +8,57 @@ from .binary import CompoundPhase, SolutionPhase
 from .errors import BeyondBinary
 from .units import GAS_CONSTANT
 
+INSTALL = 'install the engine with pip install "hpcnemd[calphad]"'
+
 
 def binary_phases(db, components, phases, gas_constant=GAS_CONSTANT):
     """Own phase objects for the two `components` (x is the fraction of the second one). Raises BeyondBinary."""
     pair = tuple(c for c in components if c != "VA")
     if len(pair) != 2:
-        raise BeyondBinary(f"components {', '.join(pair)}: own code covers two; install the engine with pip install \"hpcnemd[calphad]\"")
+        raise BeyondBinary(f"components {', '.join(pair)}: own code covers one or two; {INSTALL}")
     return [_phase(db, name, pair, gas_constant) for name in phases]
 
 
+def pure_phases(db, components, phases, gas_constant=GAS_CONSTANT):
+    """[CompoundPhase] of the one element among `components`, by phase. Raises BeyondBinary."""
+    element, = (c for c in components if c != "VA")
+    out = []
+    for name in phases:
+        entry = db.phases[name]
+        _refuse_beyond(db, name)
+        present = [tuple(c for c in s if c in (element, "VA")) for s in entry.constituents]
+        if any(len(s) != 1 for s in present):
+            raise BeyondBinary(f"phase {name} (line {entry.line}): {element} and VA share a sublattice, which is beyond the own code; {INSTALL}")
+        out.append(_compound(db, entry, (element, element), present, gas_constant))
+    return out
+
+
 def own_code_covers(db, components, phases):
-    """"" when `binary_phases` will work, else the reason."""
+    """"" when `pure_phases` or `binary_phases` will work, else the reason."""
+    unary = sum(c != "VA" for c in components) == 1
     try:
-        binary_phases(db, components, phases)
+        (pure_phases if unary else binary_phases)(db, components, phases)
     except BeyondBinary as refusal:
         return str(refusal)
     return ""
 
 
-def _phase(db, name, pair, gas_constant):
-    entry = db.phases[name]
+def _refuse_beyond(db, name):
     why = tdb.needs_engine(db, name)
     if why:
-        raise BeyondBinary(f"phase {name} (line {entry.line}): {why} is beyond the own code; install the engine with pip install \"hpcnemd[calphad]\"")
+        raise BeyondBinary(f"phase {name} (line {db.phases[name].line}): {why} is beyond the own code; {INSTALL}")
+
+
+def _phase(db, name, pair, gas_constant):
+    entry = db.phases[name]
+    _refuse_beyond(db, name)
     present = [tuple(c for c in s if c in pair or c == "VA") for s in entry.constituents]
     mixing = [k for k, s in enumerate(present) if set(pair) <= set(s)]
     if len(mixing) == 1 and present[mixing[0]] == tuple(c for c in present[mixing[0]] if c in pair) and all(s == ("VA",) for k, s in enumerate(present) if k != mixing[0]):
         return _solution(db, entry, pair, present, mixing[0], gas_constant)
     if not mixing and all(len(s) == 1 for s in present):
         return _compound(db, entry, pair, present, gas_constant)
-    raise BeyondBinary(f"phase {name} (line {entry.line}): its sublattices ({' : '.join(','.join(s) for s in present)}) are beyond the own code; "
-                       "install the engine with pip install \"hpcnemd[calphad]\"")
+    raise BeyondBinary(f"phase {name} (line {entry.line}): its sublattices ({' : '.join(','.join(s) for s in present)}) are beyond the own code; {INSTALL}")
 
 
 def _function(db, parameters, atoms, gas_constant):
@@ -80,9 +100,8 @@ def _solution(db, entry, pair, present, k, gas_constant):
 
 
 def _compound(db, entry, pair, present, gas_constant):
-    amounts = {c: sum(n for n, s in zip(entry.sites, present) if s == (c,)) for c in pair}
-    atoms = sum(amounts.values())
+    atoms = sum(n for n, s in zip(entry.sites, present) if s != ("VA",))
     if not atoms:
         raise BeyondBinary(f"phase {entry.name} holds vacancies only; leave it out")
     found = _matching(db, entry.name, [set(s) for s in present]).get(0, [])
-    return CompoundPhase(entry.name, amounts[pair[1]] / atoms, _function(db, found, atoms, gas_constant), _range(db, found))
+    return CompoundPhase(entry.name, sum(n for n, s in zip(entry.sites, present) if s == (pair[1],)) / atoms, _function(db, found, atoms, gas_constant), _range(db, found))

@@ -10,6 +10,8 @@ from .errors import NoEquilibrium, ThermoInputError, UnknownComponent
 from .ledger import Candidate, Record, require_compatible
 from .units import GAS_CONSTANT
 
+GAS_TRACE = 1e-6        # a gas species that was left out counts as one that would form above this mole fraction
+
 
 @dataclass(frozen=True)
 class Mixture:
@@ -235,12 +237,15 @@ def _excluded_forces(substances, excluded, symbols, pi, t, rt, pressure, referen
         if not set(e for e, n in s.elements.items() if n) <= set(symbols):
             out.append(Candidate(name, "excluded", "left out by the user; its elements are absent"))
             continue
+        if not s.caloric.low <= t <= s.caloric.high:
+            out.append(Candidate(name, "excluded", f"left out by the user; T is outside its data, {s.caloric.low:g}-{s.caloric.high:g} K"))
+            continue
         plane = sum(n * pi[symbols.index(e)] for e, n in s.elements.items() if n)
         g = s.caloric.g(t) / rt
         if s.is_gas:
-            # a gas species always forms; what it would reach is its mole fraction
-            x = float(np.exp(min(plane - g - np.log(pressure / reference), 700)))
-            out.append(Candidate(name, "excluded", f"left out by the user; its mole fraction would be near {min(x, 1.0):.3g}", float(rt * (plane - g)) if x > 1e-6 else -abs(float(rt * (plane - g)))))
+            # a gas species always forms; what matters is the mole fraction that it would reach
+            ln_x = float(plane - g - np.log(pressure / reference))
+            out.append(Candidate(name, "excluded", f"left out by the user; its mole fraction would be near {np.exp(min(ln_x, 0.0)):.3g}", float(rt * ln_x), ln_x > np.log(GAS_TRACE)))
         else:
             out.append(Candidate(name, "excluded", "left out by the user", float(rt * (plane - g))))
     return out

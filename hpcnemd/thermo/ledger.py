@@ -26,17 +26,24 @@ class DataSet:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A phase or substance of the ledger. `status` "stable", "unstable" or "excluded"; `driving_force` J/mol above the equilibrium plane
-    (positive: it would form); `reason` for an exclusion."""
+    """A phase or substance of the ledger. `status` "stable", "unstable" or "excluded"; `driving_force` J/mol above the equilibrium plane, of a gas
+    species that was left out RT ln of the mole fraction that it would reach; `reason` for an exclusion; `forms`: whether it would, None where that is
+    the sign of the driving force."""
     name: str
     status: str
     reason: str = ""
     driving_force: float | None = None
+    forms: bool | None = None
+
+    @property
+    def would_form(self):
+        return self.forms if self.forms is not None else self.driving_force is not None and self.driving_force > 0
 
 
 @dataclass
 class Record:
-    """A result with its premises. `conditions` and `values`: name -> (number or list, unit). `status` "ok" or the name of the failure."""
+    """A result with its premises. `conditions` and `values`: name -> (number or list, unit). `minimised`: whether the potential was, or only evaluated.
+    `status` "ok" or the name of the failure."""
     potential: str
     natural_variables: tuple
     conditions: dict
@@ -48,6 +55,7 @@ class Record:
     notes: list = field(default_factory=list)
     status: str = "ok"
     reason: str = ""
+    minimised: bool = True
 
     def as_dict(self):
         """Plain containers, ready for JSON; infinities become None."""
@@ -57,7 +65,7 @@ class Record:
         Path(path).write_text(json.dumps(self.as_dict(), indent=1, allow_nan=False) + "\n")
 
     def excluded_that_would_form(self):
-        return [c for c in self.candidates if c.status == "excluded" and c.driving_force is not None and c.driving_force > 0]
+        return [c for c in self.candidates if c.status == "excluded" and c.would_form]
 
     def require_no_exclusion(self):
         """Raises CandidateExcluded where an excluded candidate has a positive driving force (strict mode)."""
@@ -68,7 +76,7 @@ class Record:
 
     def lines(self):
         """The short table on the screen."""
-        what = f"minimised: {self.potential}({', '.join(self.natural_variables)})" if self.natural_variables else "nothing is minimised"
+        what = f"{'minimised' if self.minimised else 'evaluated'}: {self.potential}({', '.join(self.natural_variables)})" if self.natural_variables else "nothing is minimised"
         out = [f"{what}    status: {self.status}{' (' + self.reason + ')' if self.reason else ''}"]
         out += [f"  given  {name} = {_show(value)} {unit}" for name, (value, unit) in self.conditions.items()]
         out += [f"  {name} = {_show(value)} {unit}" for name, (value, unit) in self.values.items()]
@@ -80,7 +88,7 @@ class Record:
             p = "" if d.reference_pressure is None else f", reference pressure {d.reference_pressure:g} Pa"
             out.append(f"  data {d.name}: sha256 {d.sha256[:16] or 'none'}, {d.temperature_range[0]:g}-{d.temperature_range[1]:g} K, reference state {d.reference_state}{p}; "
                        f"elements {', '.join(d.elements)}; phases or substances {', '.join(d.phases)}")
-        out.append(f"  gas constant {self.gas_constant!r} J/mol/K")
+        out.append(f"  gas constant {self.gas_constant!r}" + (" (reduced units)" if self.gas_constant == 1.0 else " J/mol/K"))
         return out + [f"  note: {note}" for note in self.notes]
 
 

@@ -9,6 +9,7 @@ from .errors import (DatabaseSyntax, ImpossibleComposition, MissingCondition, Mi
 from .units import quantity
 
 PRESSURE_LEAST = 1000.0         # Pa: below, a bare number is more likely bar, atm or kPa
+LEFT_OUT = "left out by the user"
 
 
 @dataclass
@@ -20,6 +21,11 @@ class Checked:
     temperature_range: tuple
     excluded: dict = field(default_factory=dict)        # phase -> why
     notes: list = field(default_factory=list)
+
+    @property
+    def left_out(self):
+        """Phases that could form and that the user left out."""
+        return [p for p, why in self.excluded.items() if why == LEFT_OUT]
 
 
 def _near(word, words):
@@ -93,7 +99,7 @@ def order_notes(db):
             for p in db.parameters if p.order % 2 and any(list(s) != sorted(s) for s in p.constituents)]
 
 
-def check(db, components, conditions, phases=None, only_these=True):
+def check(db, components, conditions, phases=None):
     """A Checked question, or an exception. `components` names without or with VA; `conditions` {"T": ..., "P": ..., "X": {component: x}}, numbers in SI or
     strings with units; lists of temperatures and pressures are allowed. `phases` None: all of the file that can form.
 
@@ -121,7 +127,7 @@ def check(db, components, conditions, phases=None, only_these=True):
             excluded[name] = f"no component on sublattice {absent[1]}"
     for name in sorted(set(db.phases) - set(wanted)):
         if lacking(db, name, given) is None:
-            excluded[name] = "left out by the user"
+            excluded[name] = LEFT_OUT
     low, high, where_low, where_high = tdb.stable_range(db, given, chosen)
     problems += _condition_problems(db, given, conditions, low, high, where_low, where_high)
     if not chosen and not problems:

@@ -36,14 +36,21 @@ class Reaction:
         missing = [n for n in self.stoichiometry if n not in self.substances]
         if missing:
             raise UnknownComponent(f"the reaction names {', '.join(missing)}; the data has {', '.join(sorted(self.substances))}")
+        off = {e: round(v, 12) for e, v in self._element_totals().items() if abs(v) > 1e-9}
+        if off:
+            raise UnbalancedReaction(f"the reaction {self} is not balanced: {', '.join(f'{e} {v:+g}' for e, v in off.items())}; correct its coefficients")
+        require_compatible([self.substances[n].data for n in self.stoichiometry])
+
+    def _element_totals(self):
         totals = {}
         for name, nu in self.stoichiometry.items():
             for element, atoms in self.substances[name].elements.items():
                 totals[element] = totals.get(element, 0.0) + nu * atoms
-        off = {e: round(v, 12) for e, v in totals.items() if abs(v) > 1e-9}
-        if off:
-            raise UnbalancedReaction(f"the reaction {self} is not balanced: {', '.join(f'{e} {v:+g}' for e, v in off.items())}; correct its coefficients")
-        require_compatible([self.substances[n].data for n in self.stoichiometry])
+        return totals
+
+    def imbalance(self):
+        """Greatest number of atoms made or destroyed: rounding of the coefficients."""
+        return max(abs(v) for v in self._element_totals().values())
 
     def __str__(self):
         def side(sign):
@@ -158,11 +165,3 @@ def gas_extent(reaction, temperature, pressure, feed, reference_pressure, gas_co
     else:
         xi = brentq(affinity, low + edge, high - edge, xtol=1e-16, rtol=8.9e-16, maxiter=500)
     return {**feed, **moles(xi)}, abs(affinity(xi))
-
-
-def standard_line(reaction, temperatures, per=None, gas_constant=GAS_CONSTANT):
-    """Delta_r G0(T) (J) per mole of the substance `per` that is consumed (an Ellingham line when per = "O2"), and ln K of the same."""
-    t = np.asarray(temperatures, float)
-    scale = 1.0 if per is None else 1.0 / abs(reaction.stoichiometry[per])
-    g = scale * reaction.delta_g(t)
-    return g, -g / (gas_constant * t)

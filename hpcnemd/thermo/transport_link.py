@@ -1,4 +1,4 @@
-"""From thermodynamics to transport: the thermodynamic factor, chemical diffusion and the Haven ratio, and the rates that a driving force gives.
+"""From thermodynamics to transport: the thermodynamic factor, chemical diffusion and the Haven ratio. What driving forces do next is in `kinetics`.
 
 D_sigma = sigma k_B T/(n q^2), Gamma = (x/RT) dmu/dx, D_chem = Gamma D_sigma, H = D*/D_sigma (G. E. Murch, Solid State Ionics 7, 177, 1982, for the terms).
 D_chem is offered for hosts in which the content x of the mobile species can change at fixed electroneutrality (intercalation hosts, lattice models); for an
@@ -59,59 +59,6 @@ def chemical_diffusion(factor, collective, host):
         raise ThermoInputError(f"host = {host!r}: D_chem needs a host whose content can change (\"intercalation\" or \"lattice model\"); in an electrolyte of fixed stoichiometry "
                                "it is not defined by the content of the mobile ion alone")
     return factor * collective
-
-
-def diffuse(x, spacing, diffusion, time, steps):
-    """Composition profile after `time`: dx/dt = d/dz [D(x) dx/dz], closed ends, by a conservative explicit scheme.
-
-    `x` (n,) fractions, `spacing` m, `diffusion` function x -> D_chem (m^2/s), positive. Raises ThermoInputError where the step is too long (D dt/dz^2 > 1/2)
-    or D is negative (inside the spinodal: the profile decomposes, and this equation has no solution).
-    """
-    x = np.array(x, float)
-    dt = time / steps
-    for _ in range(steps):
-        middle = diffusion(0.5 * (x[1:] + x[:-1]))
-        top = float(np.max(middle))
-        if np.min(middle) < 0:
-            raise ThermoInputError("D_chem is negative at a composition of the profile: inside the spinodal uphill diffusion decomposes it")
-        if top * dt / spacing ** 2 > 0.5:
-            raise ThermoInputError(f"steps = {steps} is too few for this time: take at least {int(np.ceil(2 * top * time / spacing ** 2))}")
-        flux = middle * np.diff(x) / spacing
-        x[:-1] += dt / spacing * flux
-        x[1:] -= dt / spacing * flux
-    return x
-
-
-def affinity_rate(affinity, forward_rate, temperature, gas_constant=GAS_CONSTANT):
-    """Net rate of an elementary step from its forward rate and the affinity A = -Delta_r G (J/mol): r+ (1 - exp(-A/RT)), detailed balance (De Donder)."""
-    return forward_rate * -np.expm1(-np.asarray(affinity, float) / (gas_constant * temperature))
-
-
-def entropy_production(flux, affinity, temperature):
-    """J/K per unit time: rate (mol/s) x affinity / T; never negative where rate and affinity belong together."""
-    return flux * affinity / temperature
-
-
-def interface(phase, line, temperature, gradient, gas_constant=GAS_CONSTANT, points=4001):
-    """(energy, width) of a flat interface between the two ends of a miscibility gap: the minimum of the integral of Delta g + (kappa/2) (dx/dz)^2 over z is the
-    integral of sqrt(2 kappa Delta g) dx, Delta g being the height over the common tangent (the gradient energy of Cahn and Hilliard, J. Chem. Phys. 28, 258, 1958).
-
-    `line` a binary.TieLine of one phase; `gradient` kappa, J m^2/mol. The energy is in J m/mol: divided by the molar volume it is J/m^2. The width (m) is
-    that of the middle 80 % of the change of x.
-    """
-    f = phase.at(temperature, gas_constant)
-    if line.phases[0] != line.phases[1]:
-        raise ThermoInputError(f"interface between {line.phases[0]} and {line.phases[1]}: only the two sides of one phase's gap share a gradient energy")
-    a, b = line.x
-    # x = a + (b-a) (1 - cos t)/2 takes away the ends' linear approach to zero
-    angle = np.pi * (np.arange(points) + 0.5) / points
-    x = a + (b - a) * 0.5 * (1 - np.cos(angle))
-    above = np.maximum(f.g(np.log(x / (1 - x))) - (1 - x) * line.mu[0] - x * line.mu[1], 0.0)
-    weight = (b - a) * 0.5 * np.sin(angle) * np.pi / points
-    energy = float(np.sum(np.sqrt(2 * gradient * above) * weight))
-    inner = (x > a + 0.1 * (b - a)) & (x < b - 0.1 * (b - a))
-    width = float(np.sum((np.sqrt(gradient / (2 * np.maximum(above, 1e-300))) * weight)[inner]))
-    return energy, width
 
 
 def record(temperature, sigma, sigma_error, density, charge, tracer=None, tracer_error=0.0, factor=None, host="fixed stoichiometry"):

@@ -19,7 +19,8 @@ _UNITS = {
     "J": ("J", 1.0), "kJ": ("J", 1e3), "MJ": ("J", 1e6), "cal": ("J", CALORIE), "kcal": ("J", 1e3 * CALORIE), "eV": ("J", 1.602176634e-19),
     "Pa": ("Pa", 1.0), "kPa": ("Pa", 1e3), "MPa": ("Pa", 1e6), "GPa": ("Pa", 1e9), "bar": ("Pa", BAR), "mbar": ("Pa", 100.0), "atm": ("Pa", ATMOSPHERE),
     "K": ("K", 1.0), "mol": ("mol", 1.0), "kmol": ("mol", 1e3), "mmol": ("mol", 1e-3), "kg": ("kg", 1.0), "g": ("kg", 1e-3),
-    "m": ("m", 1.0), "cm": ("m", 1e-2), "nm": ("m", 1e-9), "angstrom": ("m", 1e-10), "s": ("s", 1.0),
+    "m": ("m", 1.0), "cm": ("m", 1e-2), "mm": ("m", 1e-3), "um": ("m", 1e-6), "nm": ("m", 1e-9), "angstrom": ("m", 1e-10),
+    "s": ("s", 1.0), "min": ("s", 60.0), "h": ("s", 3600.0),
     "S": ("S", 1.0), "mS": ("S", 1e-3),
 }
 _HINTS = {"J/mol": '"5 kJ/mol" or "5000 J/mol"', "Pa": '"1 bar", "1 atm" or "101325 Pa"', "K": '"300 K"'}

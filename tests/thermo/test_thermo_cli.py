@@ -7,12 +7,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
-from invented_systems import BINARY
+from invented_systems import BINARY, GAS
 
 from hpcnemd.app import thermo
 from hpcnemd.core.errors import HpcnemdError
 from hpcnemd.storage.ensemble import read
+from hpcnemd.thermo import deck_jobs
 
 JOBS = BINARY.parent
 
@@ -29,20 +31,21 @@ def call(*words):
         return error.exit_code, str(error)
 
 
-@pytest.mark.parametrize("command", sorted(thermo.SUMMARIES))
-def test_every_shipped_deck_runs(command, tmp_path, capsys):
-    code, message = call(command, JOBS / f"thermo_{command}.toml", "--output", tmp_path)
+@pytest.mark.parametrize("command, deck", [(c, c) for c in sorted(thermo.SUMMARIES)] + [("react", "ellingham")])
+def test_every_shipped_deck_runs(command, deck, tmp_path, capsys):
+    code, message = call(command, JOBS / f"thermo_{deck}.toml", "--output", tmp_path)
     assert (code, message) == (0, "")
     screen = capsys.readouterr().out
     assert "status: ok" in screen and "gas constant" in screen
     records = json.loads((tmp_path / "result.json").read_text())
     assert all(r["status"] == "ok" and r["potential"] for r in records)
     held = read(tmp_path / "result.h5")
-    assert held.status == ["complete"] and "record0" in held.attributes
+    assert held.status == ["complete"] and json.loads(held.arrays["record0 premises"][0])["gas_constant"] == records[0]["gas_constant"]
     for record in records:
         assert all(d["gas_constant"] and (d["sha256"] or command == "eos") for d in record["data"])
         assert record["data"] or command in ("clapeyron", "link")
-    pictures = {"binary": ("diagram", "gibbs_500K"), "react": ("equilibrium_constants",)}.get(command, ())
+    pictures = {"binary": ("diagram", "gibbs_500K"), "react": ("equilibrium_constants",), "ellingham": ("equilibrium_constants", "standard_lines"), "cp": ("heat_capacity",),
+                "eos": ("saturation",), "kinetics": ("kinetics",)}.get(deck, ())
     for name in pictures:
         assert (tmp_path / f"{name}.png").stat().st_size > 5000 and (tmp_path / f"{name}.pdf").stat().st_size > 2000
 
@@ -52,6 +55,20 @@ def test_numbers_of_the_shipped_decks(tmp_path, capsys):
     assert read(tmp_path / "result.h5").arrays["record0 dP per dT"][0] == pytest.approx(-13.46e6, rel=1e-3)
     call("eos", JOBS / "thermo_eos.toml", "--output", tmp_path)
     assert len((tmp_path / "saturation.csv").read_text().splitlines()) == 13
+    metal = deck_jobs.heat_capacity(JOBS / "thermo_cp.toml").records[0].values
+    assert metal["M(s) = M(l)"][0] == pytest.approx([1100, 12000, 12000 / 1100], rel=1e-4) and metal["transition of M(s) at 700 K"][0] == pytest.approx([700, 900, 900 / 700], rel=1e-9)
+
+
+def test_reactions_at_another_reference_pressure(tmp_path):
+    """Delta G = Delta H - T Delta S in every row at the pressure that was asked for, and ln K shifts by ln(p0'/p0) per mole of gas that is made."""
+    rows = {}
+    for p0 in ("1 atm", "10 bar"):
+        deck = tmp_path / "react.toml"
+        deck.write_text(f'data = "{GAS}"\nreactions = ["C(gr) + CO2 = 2 CO"]\ntemperature = ["1000 K", "1300 K"]\nreference_pressure = "{p0}"\n')
+        rows[p0] = np.array([[float(v) for v in row[2:]] for row in deck_jobs.react(deck).tables["reactions"][1:]])
+        h, s, g, ln_k = rows[p0].T
+        assert np.allclose(h - np.array([1000.0, 1300.0]) * s, g, rtol=1e-12) and np.allclose(ln_k, -g / (8.314462618 * np.array([1000.0, 1300.0])), rtol=1e-12)
+    assert np.allclose(rows["10 bar"][:, 3] - rows["1 atm"][:, 3], -np.log(1e6 / 101325), rtol=1e-12)
 
 
 def test_water_and_van_der_waals(tmp_path):
@@ -107,9 +124,7 @@ def test_sweep_from_the_command_line(tmp_path):
     shutil.copy(JOBS / "thermo_gas.toml", tmp_path)
     (tmp_path / "s.toml").write_text('kind = "gibbs"\ndata = "thermo_gas.toml"\ncandidates = ["all"]\n[grid]\ntemperature = ["923 K", "5500 K"]\npressure = "1 atm"\n'
                                      'elements = { C = "1 mol", H = "4 mol", O = "1 mol" }\n')
-    script = ("import argparse, sys\nfrom hpcnemd.app import thermo\nfrom hpcnemd.parallel.launch import run_to_end\np = argparse.ArgumentParser()\n"
-              "thermo.add_parser(p.add_subparsers(dest='command'))\nrun_to_end(thermo.parallel_work(p.parse_args(sys.argv[1:])))\n")
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("PMIX_", "OMPI_COMM_", "OMPI_MCA_orte_", "OMPI_MCA_ess"))}
-    end = subprocess.run([sys.executable, "-c", script, "thermo", "sweep", tmp_path / "s.toml", "-o", tmp_path / "o.h5"], capture_output=True, text=True, timeout=120,
+    end = subprocess.run([sys.executable, "-m", "hpcnemd", "thermo", "sweep", tmp_path / "s.toml", "-o", tmp_path / "o.h5"], capture_output=True, text=True, timeout=120,
                          env=environment, cwd=Path(__file__).parents[2])
     assert end.returncode == 3 and "1 points, 1 failed" in end.stdout and "TemperatureOutOfRange" in end.stdout, end.stdout + end.stderr

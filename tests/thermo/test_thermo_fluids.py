@@ -58,14 +58,17 @@ def test_topic_06_maxwell_of_water(water):
 
 
 def test_topic_03_fundamental_relation_of_water(water):
-    """T = (du/ds)_v and p = -(du/dv)_s, along numerical paths of constant v and of constant s."""
+    """T = (du/ds)_v to 1e-9 and p = -(du/dv)_s to 1e-8, along numerical paths of constant v and of constant s; mu of Euler's relation is dG/dN."""
     t, rho = 500.0, 838.025
     at = water.properties(t, rho)
     du, ds = (potentials.difference(lambda x: water.properties(x, rho)[k], t, 2.0) for k in ("u", "s"))
     assert du / ds == pytest.approx(t, rel=1e-9)
     # along constant s: dT = -(ds/dv)_T / (ds/dT)_v dv
     u_v, s_v = (potentials.difference(lambda v: water.properties(t, 1 / v)[k], 1 / rho, 0.01 / rho) for k in ("u", "s"))
-    assert -(u_v - du * s_v / ds) == pytest.approx(at["p"], rel=1e-6)          # p is a small difference of large terms here
+    assert -(u_v - du * s_v / ds) == pytest.approx(at["p"], rel=1e-8)          # p is a small difference of large terms here
+    # u = T s - p v + mu for one kilogram, mu = d(m u)/dm at constant S and V: u - s (du/ds) - v (du/dv)
+    mu = at["u"] - at["s"] * du / ds - (u_v - du * s_v / ds) / rho
+    assert t * at["s"] - at["p"] / rho + mu == pytest.approx(at["u"], rel=1e-8) and mu == pytest.approx(at["h"] - t * at["s"], rel=1e-8)
 
 
 def test_topic_16_saturated_water(water):

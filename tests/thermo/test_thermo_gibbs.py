@@ -8,6 +8,7 @@ from hpcnemd.thermo.deck import read_substances
 from hpcnemd.thermo.errors import CandidateExcluded, ReferenceMismatch, TemperatureOutOfRange, ThermoInputError, UnknownComponent
 from hpcnemd.thermo.ledger import DataSet
 from hpcnemd.thermo.reaction import Substance, parse_reaction
+from hpcnemd.thermo.sweep_grid import left_out
 from hpcnemd.thermo.units import ATMOSPHERE, GAS_CONSTANT
 
 SUBSTANCES, DATA = read_substances(GAS)
@@ -72,6 +73,16 @@ def test_topic_17_candidates_and_refusals():
     assert left.status == "excluded" and left.driving_force > 100
     with pytest.raises(CandidateExcluded, match=r"excluded: C\(gr\), driving force"):
         gmin.record(found, feed, 923.0, ATMOSPHERE, "1 atm", SUBSTANCES).require_no_exclusion()
+    # a gas that is left out: RT ln of its mole fraction, and whether that counts; all that is not chosen is left out
+    whole = gmin.minimise(SUBSTANCES, feed, 923.0, ATMOSPHERE)
+    out = gmin.minimise(SUBSTANCES, feed, 923.0, ATMOSPHERE, excluded=left_out(SUBSTANCES, [n for n in SUBSTANCES if n not in ("C2H4", "OH")], ["C2H4"]))
+    forces = {c.name: c for c in out.candidates if c.status == "excluded" and c.driving_force is not None}
+    gas = sum(n for k, n in whole.moles.items() if SUBSTANCES[k].is_gas)
+    for name in ("C2H4", "OH"):
+        assert forces[name].driving_force == pytest.approx(GAS_CONSTANT * 923.0 * np.log(whole.moles[name] / gas), rel=1e-4)
+        assert forces[name].would_form == (whole.moles[name] / gas > gmin.GAS_TRACE)
+    with pytest.raises(UnknownComponent, match="Xx"):
+        left_out(SUBSTANCES, ["all"], ["Xx"])
     dry = gmin.minimise(SUBSTANCES, {"C": 1.0, "O": 2.0, "H": 0.0}, 923.0, ATMOSPHERE)
     assert next(c for c in dry.candidates if c.name == "CH4").reason.startswith("needs H")
     with pytest.raises(ThermoInputError, match="cannot hold"):

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from invented_systems import BINARY, gap
 
-from hpcnemd.thermo import binary, eos, free_energy, from_tdb, global_thermo, tdb, transport_link
+from hpcnemd.thermo import binary, eos, free_energy, from_tdb, global_thermo, kinetics, tdb, transport_link
 from hpcnemd.thermo.errors import ThermoInputError
 from hpcnemd.thermo.units import GAS_CONSTANT
 
@@ -164,6 +164,48 @@ def test_topic_24_work_theorems():
     assert free_energy.crooks_crossing(f, r) == pytest.approx(3.0, abs=0.1)
 
 
+def test_topic_24_three_ways_to_one_free_energy():
+    """A well stiffened from v0 = x^2/2 to v1 = x^2/2 + x^4/4 at T = 1, all from simulated samples (Metropolis, exact for the harmonic start): by F/T from U(T) of
+    both wells down from a temperature at which quadrature anchors them, by the integral of Cp = (<U^2>-<U>^2)/T^2 in `cp`'s form, and by work (Bennett).
+
+    Chance that correct code fails: three comparisons at 4.5 standard errors, below 1e-4; the seed is fixed.
+    """
+    from hpcnemd.thermo import cp
+    rng = np.random.default_rng(24)
+
+    def v1(x):
+        return 0.5 * x ** 2 + 0.25 * x ** 4
+    t = np.geomspace(0.5, 2.0, 9)
+    grid = np.linspace(-10, 10, 20001)
+    exact = -t * np.log(np.array([np.trapezoid(np.exp(-v1(grid) / one), grid) for one in t]))
+    x, walkers, keep = np.zeros((9, 400)), 400, []
+    for sweep in range(600):                                    # walkers of all temperatures at once
+        trial = x + 1.6 * np.sqrt(t)[:, None] * rng.uniform(-1, 1, x.shape)
+        go = rng.random(x.shape) < np.exp(np.minimum(0, (v1(x) - v1(trial)) / t[:, None]))
+        x = np.where(go, trial, x)
+        if sweep >= 60:
+            keep.append(v1(x))
+    u = np.array(keep)                                          # (sweeps, temperatures, walkers)
+    means, per_walker, squares = u.mean(axis=(0, 2)), u.mean(axis=0), (u ** 2).mean(axis=0)
+    errors = per_walker.std(axis=1, ddof=1) / np.sqrt(walkers)
+    from_u, error_u = free_energy.from_energy(t, means, t[-1], exact[-1], errors)
+    at = int(np.argmin(np.abs(t - 1.0)))
+    assert abs(from_u[at] - exact[at]) < 4.5 * error_u[at] and error_u[at] < 0.005
+    # Cp of the fluctuations, fitted by powers of T, integrated from the same anchor; the error by resampling whole walkers
+    def by_cp(w):
+        heat = (squares[:, w].mean(axis=1) - per_walker[:, w].mean(axis=1) ** 2) / t ** 2
+        a = np.polyfit(t, heat, 3)[::-1]
+        c = cp.from_heat_capacity("well", [(t[0], t[-1] * 1.001, {k: float(v) for k, v in enumerate(a)})], float(t[-1]), float(per_walker[-1, w].mean()),
+                                  float((per_walker[-1, w].mean() - exact[-1]) / t[-1]))
+        return c.g(float(t[at]))
+    draws = [by_cp(rng.integers(walkers, size=walkers)) for _ in range(20)]
+    assert abs(by_cp(np.arange(walkers)) - exact[at]) < 4.5 * np.std(draws) and np.std(draws) < 0.02
+    # work of an instant switch at T = 1: v1 - v0 on samples of v0, and back on samples of v1
+    final = x[at] / np.sqrt(t[at])                              # t[at] is 1
+    value, error = free_energy.bennett(0.25 * rng.standard_normal(4000) ** 4, -0.25 * final ** 4)
+    assert t[at] == pytest.approx(1.0) and abs(value - (exact[at] + 0.5 * np.log(2 * np.pi))) < 4.5 * error and error < 0.03
+
+
 def test_topic_24_bennett_against_pymbar():
     bar = pytest.importorskip("pymbar").other_estimators.bar
     rng = np.random.default_rng(12)
@@ -173,10 +215,11 @@ def test_topic_24_bennett_against_pymbar():
     assert value == pytest.approx(other["Delta_f"], abs=1e-9) and error == pytest.approx(other["dDelta_f"], rel=1e-3)
 
 
-def test_topic_24_global_temperature():
+@pytest.mark.parametrize("cases", [((0.02, 0.004008, 0.133),), pytest.param(((0.002, None, 0.0133), (0.008, None, 0.0531)), marks=pytest.mark.slow)], ids=("one", "others"))
+def test_topic_24_global_temperature(cases):
     """Own algebra, first order in Xi, against the numerical minimum with an equation of state; the stationary point is a minimum."""
     fluid = eos.lennard_jones("jzg")
-    for xi, target, curvature in ((0.002, None, 0.0133), (0.008, None, 0.0531), (0.02, 0.004008, 0.133)):
+    for xi, target, curvature in cases:
         t, second = global_thermo.global_temperature(fluid, 0.9, xi, 0.3)
         assert t - 0.9 == pytest.approx(global_thermo.first_order(xi, 0.3), rel=0.3 * xi) and second == pytest.approx(curvature, rel=5e-3)
         assert target is None or t - 0.9 == pytest.approx(target, abs=1e-6)
@@ -187,9 +230,9 @@ def test_topic_24_global_temperature():
 def test_worked_kinetics_from_an_affinity():
     """Rate r+ (1 - exp(-A/RT)): 0 at equilibrium, linear near it, never against the affinity."""
     a = np.array([-2e4, -1.0, 0.0, 1.0, 2e4])
-    rate = transport_link.affinity_rate(a, 2.0, 800.0)
+    rate = kinetics.affinity_rate(a, 2.0, 800.0)
     assert rate[2] == 0.0 and rate[3] == pytest.approx(2.0 / (GAS_CONSTANT * 800.0), rel=1e-3)
-    assert np.all(transport_link.entropy_production(rate, a, 800.0) >= 0)
+    assert np.all(kinetics.entropy_production(rate, a, 800.0) >= 0)
 
 
 def test_worked_diffusion_with_the_thermodynamic_factor():
@@ -197,15 +240,53 @@ def test_worked_diffusion_with_the_thermodynamic_factor():
     from scipy.special import erf
     z = (np.arange(200) - 99.5) * 0.02
     start = np.where(z < 0, 0.8, 0.2)
-    got = transport_link.diffuse(start, 0.02, lambda x: np.full_like(x, 1.0), 0.1, 600)
+    got = kinetics.diffuse(start, 0.02, lambda x: np.full_like(x, 1.0), 0.1)
     assert np.allclose(got, 0.5 - 0.3 * erf(z / np.sqrt(0.4)), atol=2e-4) and got.sum() == pytest.approx(start.sum(), rel=1e-12)
     hot = gap(14000.0)
-    spread = transport_link.diffuse(start, 0.02, lambda x: transport_link.thermodynamic_factor(hot, 1500.0, x), 0.1, 600)
+    spread = kinetics.diffuse(start, 0.02, lambda x: transport_link.thermodynamic_factor(hot, 1500.0, x), 0.1)
     assert spread.sum() == pytest.approx(start.sum(), rel=1e-12) and np.ptp(spread) < 0.6
     with pytest.raises(ThermoInputError, match="uphill"):
-        transport_link.diffuse(start, 0.02, lambda x: transport_link.thermodynamic_factor(gap(20000.0), 700.0, x), 0.01, 100)
-    with pytest.raises(ThermoInputError, match="at least"):
-        transport_link.diffuse(start, 0.02, lambda x: np.full_like(x, 1.0), 1.0, 10)
+        kinetics.diffuse(start, 0.02, lambda x: transport_link.thermodynamic_factor(gap(20000.0), 700.0, x), 0.01)
+
+
+def test_worked_precipitation_and_decomposition():
+    """The driving force out of a supersaturated solution vanishes on its solvus and is the depth below the parallel tangent; the barrier is the maximum of
+    the droplet's energy; the fastest wave is the maximum of Cahn's growth rate; all refuse the other side of the spinodal or of the solvus."""
+    phase, t, kappa, d = gap(20000.0), 700.0, 4e-16, 1e-16
+    line, = binary.tie_lines([phase], t)
+    at_solvus = kinetics.precipitation(phase, [phase], t, line.x[0])["SOL"]
+    assert at_solvus[0] == pytest.approx(0, abs=1e-8)
+    x = 0.12                                                    # between the solvus 0.041 and the spinodal 0.177
+    force, nucleus = kinetics.precipitation(phase, [phase], t, x)["SOL"]
+    grid = np.linspace(0.5, 0.9999, 200001)
+    f = phase.at(t)
+    a, b = f.mu(np.log(x / (1 - x)))
+    depth = (1 - grid) * a + grid * b - f.g(np.log(grid / (1 - grid)))
+    assert force == pytest.approx(depth.max(), abs=1e-5) and nucleus == pytest.approx(grid[np.argmax(depth)], abs=1e-5)
+    surface = kinetics.interface(phase, line, t, kappa)["energy"] / 1e-5
+    radius, barrier = kinetics.nucleation_barrier(surface, force / 1e-5)
+    r = np.linspace(0.5, 1.5, 2001) * radius
+    droplet = 4 * np.pi * r ** 2 * surface - 4 / 3 * np.pi * r ** 3 * force / 1e-5
+    assert r[np.argmax(droplet)] == pytest.approx(radius, rel=1e-3) and droplet.max() == pytest.approx(barrier, rel=1e-6)
+    with pytest.raises(ThermoInputError, match="not inside the spinodal"):
+        kinetics.fastest_wave(phase, t, x, kappa, d)
+    with pytest.raises(ThermoInputError, match="nothing nucleates"):
+        kinetics.nucleation_barrier(surface, kinetics.precipitation(phase, [phase], t, 0.02)["SOL"][0])
+    wave, rate = kinetics.fastest_wave(phase, t, 0.4, kappa, d)
+    curvature = GAS_CONSTANT * t / (0.4 * 0.6) - 40000.0
+    k = np.linspace(0.2, 2.5, 4001) * 2 * np.pi / wave
+    growth = -d * 0.4 * 0.6 / (GAS_CONSTANT * t) * k ** 2 * (curvature + kappa * k ** 2)       # mobility D_sigma x (1-x)/RT
+    assert 2 * np.pi / k[np.argmax(growth)] == pytest.approx(wave, rel=1e-3) and growth.max() == pytest.approx(rate, rel=1e-6)
+
+
+def test_worked_couple_releases_gibbs_energy():
+    """The deck of the command: the couple loses Gibbs energy and keeps its amount; an ideal solution's couple is that of a constant D."""
+    from hpcnemd.thermo import deck_jobs
+    record = deck_jobs.rates(BINARY.with_name("thermo_kinetics.toml")).records[0]
+    assert record.values["Gibbs energy released in the couple"][0] > 0 and max(record.residuals.values()) < 1e-14
+    assert record.values["driving force to FCC_A1"][0][0] > 0 > record.values["driving force to HCP_A3"][0][0]
+    (_, start, end, constant), released, _ = deck_jobs._couple(gap(), 600.0, GAS_CONSTANT, (0.1, 0.4), 1e-6, 300.0, 1e-16)
+    assert np.allclose(end, constant, atol=1e-12) and np.ptp(end) < np.ptp(start) and released > 0
 
 
 def test_worked_interface_of_a_miscibility_gap():
@@ -213,9 +294,9 @@ def test_worked_interface_of_a_miscibility_gap():
     off, kappa = 1e-3, 1e-15
     t = binary.critical_temperature(20000.0) * (1 - off)
     line, = binary.tie_lines([gap(20000.0)], t)
-    energy, width = transport_link.interface(gap(20000.0), line, t, kappa)
+    wall = kinetics.interface(gap(20000.0), line, t, kappa)
     half = 0.5 * (line.x[1] - line.x[0])
     a = 4.0 / 3.0 * GAS_CONSTANT * t                            # Delta g = a (u^2 - half^2)^2
-    assert energy == pytest.approx(np.sqrt(2 * kappa * a) * 4 / 3 * half ** 3, rel=5e-3)
+    assert wall["energy"] == pytest.approx(np.sqrt(2 * kappa * a) * 4 / 3 * half ** 3, rel=5e-3)
     # profile half tanh(z/l), l = sqrt(kappa/(2 a))/half: 80 % of the change between -atanh(0.8) l and +atanh(0.8) l
-    assert width == pytest.approx(2 * np.arctanh(0.8) * np.sqrt(kappa / (2 * a)) / half, rel=5e-3)
+    assert wall["width"] == pytest.approx(2 * np.arctanh(0.8) * np.sqrt(kappa / (2 * a)) / half, rel=5e-3)

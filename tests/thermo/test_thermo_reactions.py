@@ -30,8 +30,8 @@ def test_topic_10_equilibrium_constants():
     # van 't Hoff: d ln K/dT = Delta H / R T^2
     slope = (shift.ln_k(1100.5) - shift.ln_k(1099.5)) / 1.0
     assert slope == pytest.approx(shift.delta_h(1100.0) / (GAS_CONSTANT * 1100.0 ** 2), rel=1e-5)
-    line, _ = reaction.standard_line(reaction.parse_reaction("2 CO + O2 = 2 CO2", SUBSTANCES), [1000.0], "O2")
-    assert line[0] == pytest.approx(2 * (SUBSTANCES["CO2"].caloric.g(1000.0) - SUBSTANCES["CO"].caloric.g(1000.0)) - SUBSTANCES["O2"].caloric.g(1000.0), rel=1e-13)
+    burn = reaction.parse_reaction("2 CO + O2 = 2 CO2", SUBSTANCES)
+    assert burn.delta_g(1000.0) == pytest.approx(2 * (SUBSTANCES["CO2"].caloric.g(1000.0) - SUBSTANCES["CO"].caloric.g(1000.0)) - SUBSTANCES["O2"].caloric.g(1000.0), rel=1e-13)
 
 
 def test_topic_10_against_cantera():

@@ -4,7 +4,7 @@ import pytest
 from invented_systems import GAPS, gap
 
 from hpcnemd.thermo import activity, binary, reaction
-from hpcnemd.thermo.errors import ImpossibleComposition, NegativeFraction, ThermoInputError
+from hpcnemd.thermo.errors import ImpossibleComposition, NegativeFraction, NoEquilibrium, ThermoInputError
 from hpcnemd.thermo.units import GAS_CONSTANT
 
 R_OLD = 8.3145          # the value of pycalphad, for numbers that were made with it
@@ -101,11 +101,17 @@ def test_topic_13_isomerisation():
 
 
 def test_topic_15_lever_rule():
+    # six printed digits of the compositions, half a unit each: (f 0.5e-6 + (1-f) 0.5e-6)/0.27 = 1.9e-6 in the fractions, and half a unit of their own
     fractions = binary.lever(0.220130, 0.491528, 0.4)
-    assert fractions == pytest.approx((0.337248, 0.662752), abs=3e-6)       # compositions of six digits over a line of 0.27
+    assert fractions == pytest.approx((0.337248, 0.662752), abs=2.4e-6)
     assert sum(fractions) == 1.0 and np.dot(fractions, (0.220130, 0.491528)) == pytest.approx(0.4, abs=1e-12)
     found = binary.equilibrium([gap(16000.0, 4000.0)], 800.0, 0.3)
     assert sum(f for _, f, _ in found["phases"]) == 1.0 and sum(f * x for _, f, x in found["phases"]) == pytest.approx(0.3, abs=1e-12)
+    compounds = [binary.CompoundPhase("P", 0.3, lambda t: -1000.0), binary.CompoundPhase("Q", 0.6, lambda t: -900.0)]
+    found = binary.equilibrium(compounds, 600.0, 0.5)
+    assert [f for _, f, _ in found["phases"]] == pytest.approx([1 / 3, 2 / 3], rel=1e-12) and found["g"] == pytest.approx(-1000 / 3 - 600, rel=1e-12)
+    with pytest.raises(NoEquilibrium, match="line compounds"):
+        binary.equilibrium(compounds, 600.0, 0.1)
     with pytest.raises(NegativeFraction, match="outside the tie line"):
         binary.lever(0.2, 0.5, 0.6)
     with pytest.raises(ImpossibleComposition):

@@ -15,7 +15,7 @@ from hpcnemd.ensembles.thermo_sweep import run_sweep
 from hpcnemd.parallel.serial import SerialComm
 from hpcnemd.storage.compare import compare
 from hpcnemd.storage.ensemble import read
-from hpcnemd.thermo import binary, from_tdb, tdb
+from hpcnemd.thermo import binary, calphad, from_tdb, sweep_grid, tdb
 from hpcnemd.thermo.errors import ImpossibleComposition, MissingVacancy, TemperatureOutOfRange, ThermoInputError
 
 CALPHAD = """kind = "calphad"
@@ -38,6 +38,17 @@ mode = "zip"
 temperature = ["923 K", "1500 K", "5500 K"]
 pressure = "1 atm"
 elements = { C = "1 mol", H = "4 mol", O = ["1 mol", "2 mol", "1 mol"] }
+"""
+ENGINE = """kind = "calphad"
+block = 2
+[system]
+file = "ternary.tdb"
+components = ["AA", "BB", "CC", "VA"]
+[grid]
+mode = "zip"
+temperature = { from = "520 K", to = "940 K", points = 7 }
+pressure = "1 atm"
+X = { BB = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7], CC = [0.5, 0.1, 0.3, 0.4, 0.2, 0.1, 0.1] }
 """
 
 
@@ -68,6 +79,39 @@ def test_values_are_those_of_the_single_points(tmp_path):
         stored = held.arrays["phase"].reshape(-1, 4)[k]
         assert [names[i] for i in stored if i >= 0] == [n for n, _, _ in found["phases"]]
         assert held.arrays["fraction"].reshape(-1, 4)[k, :len(found["phases"])].tolist() == [f for _, f, _ in found["phases"]]
+        assert held.arrays["driving_force"].reshape(-1, 3)[k].tolist() == [found["driving"][n] for n in held.attributes["driving_force_of"].split(",")]
+
+
+def test_driving_forces_of_what_was_left_out(tmp_path):
+    """HCP_A3 is no candidate: at each point its driving force is stored, as `thermo eq` gives it; likewise graphite of a gas mixture."""
+    deck, out = place(tmp_path, CALPHAD.replace('engine = "own"', 'phases = ["LIQUID", "FCC_A1"]').replace('"640 K", "700 K"', '"530 K"'))
+    assert run_sweep(SerialComm(), deck, out)[:2] == (10, 0)
+    held, system = read(out), calphad.System(tmp_path / "data.tdb", ["AA", "BB", "VA"], ["LIQUID", "FCC_A1"])
+    assert held.attributes["driving_force_of"] == "LIQUID,FCC_A1,HCP_A3" and "left out" in held.attributes["excluded"]
+    forces = held.arrays["driving_force"].reshape(-1, 3)[:10, 2]
+    record = system.equilibrium({"T": 530.0, "P": "1 atm", "X": {"BB": 0.9}})
+    assert forces[9] == record.candidates[-1].driving_force > 0
+    deck, out = place(tmp_path, GIBBS.replace('candidates = ["all"]', 'candidates = ["CO", "CO2", "H2", "H2O", "CH4", "O2"]\nexcluded = ["O2"]'))
+    (tmp_path / "out.h5").unlink()
+    run_sweep(SerialComm(), deck, out)
+    held = read(out)
+    names = held.attributes["driving_force_of"].split(",")
+    assert set(held.attributes["substances"].split(",")) == {"CO", "CO2", "H2", "H2O", "CH4"} and {"O2", "C(gr)"} <= set(names)
+    assert held.arrays["driving_force"].reshape(-1, len(names))[0, names.index("C(gr)")] > 0
+
+
+def test_a_ternary_sweep_is_the_engine_alone(tmp_path):
+    """Pre-check, adapter and sweep change no bit of pycalphad's G, potentials, amounts and compositions (one process: one order of hashes)."""
+    pytest.importorskip("pycalphad")
+    from pycalphad import Database, equilibrium, variables as v
+    deck, _ = place(tmp_path, ENGINE)
+    sweep, db = sweep_grid.Sweep(deck), Database(str(tmp_path / "ternary.tdb"))
+    for k, (t, p, b, c) in enumerate(sweep.points.tolist()):
+        eq = equilibrium(db, ["AA", "BB", "CC", "VA"], ["SOL", "LIQ", "ORD"], {v.T: t, v.P: p, v.N: 1, v.X("BB"): b, v.X("CC"): c})
+        row = sweep.answer(k).row
+        n = int((row["phase"] >= 0).sum())
+        assert row["G"] == eq.GM.values.ravel()[0] and row["mu"].tolist() == eq.MU.values.ravel().tolist()
+        assert row["fraction"][:n].tolist() == eq.NP.values.ravel()[:n].tolist() and row["x"][:n].tolist() == eq.X.values.reshape(-1, 3)[:n].tolist()
 
 
 def test_failed_points_are_kept_with_their_reason(tmp_path):
@@ -81,7 +125,6 @@ def test_failed_points_are_kept_with_their_reason(tmp_path):
 
 def test_a_sweep_goes_on_where_it_stopped(tmp_path, monkeypatch):
     """Killed after two blocks by an exception that is no failure of a point; the rest is done later, and the file is the uninterrupted one."""
-    from hpcnemd.thermo import sweep_grid
     whole, part = tmp_path / "whole", tmp_path / "part"
     whole.mkdir(), part.mkdir()
     deck, complete = place(whole)
@@ -130,19 +173,6 @@ def test_bad_decks_are_refused_before_any_file(tmp_path, old, new, kind):
     assert not (tmp_path / "out.h5").exists()
 
 
-ENGINE = """kind = "calphad"
-block = 2
-[system]
-file = "ternary.tdb"
-components = ["AA", "BB", "CC", "VA"]
-[grid]
-mode = "zip"
-temperature = { from = "520 K", to = "940 K", points = 7 }
-pressure = "1 atm"
-X = { BB = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7], CC = [0.5, 0.1, 0.3, 0.4, 0.2, 0.1, 0.1] }
-"""
-
-
 @pytest.mark.mpi
 @pytest.mark.parametrize("text, size", [(CALPHAD, 15), (GIBBS, 3), pytest.param(ENGINE, 7, marks=pytest.mark.slow)], ids=("calphad", "gibbs", "pycalphad"))
 def test_topic_23_the_same_file_for_any_number_of_ranks(shared, tmp_path, text, size):
@@ -178,15 +208,12 @@ def test_topic_23_ternaries_of_pycalphad_from_the_command_line(tmp_path):
     if not mpirun:
         pytest.skip("no mpirun here")
     deck, _ = place(tmp_path, ENGINE)
-    script = tmp_path / "thermo.py"
-    script.write_text("import argparse, sys\nfrom hpcnemd.app import thermo\nfrom hpcnemd.parallel.launch import run_to_end\np = argparse.ArgumentParser()\n"
-                      "thermo.add_parser(p.add_subparsers(dest='command'))\nrun_to_end(thermo.parallel_work(p.parse_args(sys.argv[1:])))\n")
     clean = {k: v for k, v in os.environ.items() if not k.startswith(("PMIX_", "OMPI_COMM_", "OMPI_MCA_orte_", "OMPI_MCA_ess")) and k != "PYTHONHASHSEED"}
     clean |= {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "OMPI_MCA_rmaps_base_oversubscribe": "1", "PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe"}
     outputs = []
     for ranks in (1, 2, 4):
         outputs.append(str(tmp_path / f"out{ranks}.h5"))
         launch = [] if ranks == 1 else [mpirun, "-n", str(ranks)]
-        end = subprocess.run([*launch, sys.executable, str(script), "thermo", "sweep", deck, "-o", outputs[-1]], capture_output=True, text=True, timeout=300, env=clean, cwd=Path(__file__).parents[2])
+        end = subprocess.run([*launch, sys.executable, "-m", "hpcnemd", "thermo", "sweep", deck, "-o", outputs[-1]], capture_output=True, text=True, timeout=300, env=clean, cwd=Path(__file__).parents[2])
         assert end.returncode == 0 and "7 points, 0 failed" in end.stdout, end.stdout + end.stderr
     assert not compare(outputs[0], outputs[1]) and not compare(outputs[0], outputs[2])
