@@ -1,8 +1,14 @@
 """Speed of the thermodynamic library beside pycalphad and CoolProp on the same points: ratios of CPU time, one JSON object a line.
 
-    python scaling/thermo_speed.py            about a minute; run it on an idle machine
+    python scaling/thermo_speed.py                          about a minute; run it on an idle machine
+    mpirun -n 2 python scaling/thermo_speed.py --sweep      points per second of sweeps on as many ranks, binaries by own code and ternaries by pycalphad
+
+Points of a sweep are independent: this is the easy case of scaling.
 """
 import json
+import os
+import sys
+import tempfile
 import time
 import warnings
 from pathlib import Path
@@ -83,7 +89,69 @@ def fluids():
     report("Lennard-Jones (Thol), all properties in one array call, beside water of CoolProp one by one", len(tl), best(lennard_jones), best(raw), "CoolProp, called directly")
 
 
+TERNARY = """ELEMENT VA VACUUM 0 0 0 !
+ELEMENT AA SOL 10 0 0 !
+ELEMENT BB SOL 10 0 0 !
+ELEMENT CC SOL 10 0 0 !
+TYPE_DEFINITION % SEQ * !
+PHASE SOL % 1 1 !
+CONSTITUENT SOL :AA,BB,CC: !
+PARAMETER G(SOL,AA;0) 298.15 0; 3000 N !
+PARAMETER G(SOL,BB;0) 298.15 0; 3000 N !
+PARAMETER G(SOL,CC;0) 298.15 0; 3000 N !
+PARAMETER L(SOL,AA,BB;0) 298.15 18000; 3000 N !
+PARAMETER L(SOL,AA,CC;0) 298.15 20000-4*T; 3000 N !
+PARAMETER L(SOL,BB,CC;0) 298.15 15000; 3000 N !
+"""
+BINARY_SWEEP = f"""kind = "calphad"
+block = 32
+[system]
+file = "{DATA}"
+components = ["AA", "BB", "VA"]
+[grid]
+temperature = {{ from = "420 K", to = "900 K", points = 120 }}
+pressure = "1 atm"
+X = {{ BB = {{ from = 0.02, to = 0.98, points = 120 }} }}
+"""
+TERNARY_SWEEP = """kind = "calphad"
+block = 8
+[system]
+file = "ternary.tdb"
+components = ["AA", "BB", "CC"]
+[grid]
+temperature = { from = "500 K", to = "1000 K", points = 8 }
+pressure = "1 atm"
+X = { BB = { from = 0.05, to = 0.45, points = 9 }, CC = { from = 0.05, to = 0.45, points = 9 } }
+"""
+
+
+def sweeps():
+    """Wall and CPU time of two sweeps over all ranks, set-up of the engine included."""
+    if sys.flags.hash_randomization:            # as the command does: pycalphad's last digits follow the order of hashes
+        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], {**os.environ, "PYTHONHASHSEED": "0"})
+    from mpi4py import MPI
+
+    from hpcnemd.ensembles.thermo_sweep import run_sweep
+    comm = MPI.COMM_WORLD
+    folder = Path(comm.bcast(tempfile.mkdtemp() if comm.rank == 0 else None))
+    for name, deck in (("binary by own code", BINARY_SWEEP), ("ternary by pycalphad", TERNARY_SWEEP)):
+        if comm.rank == 0:
+            (folder / "ternary.tdb").write_text(TERNARY)
+            (folder / "sweep.toml").write_text(deck)
+        comm.Barrier()
+        wall, cpu = time.perf_counter(), time.process_time()
+        ok, failed, _ = run_sweep(comm, str(folder / "sweep.toml"), str(folder / f"{name}.h5"))
+        comm.Barrier()
+        wall, cpu = time.perf_counter() - wall, comm.allreduce(time.process_time() - cpu)
+        if comm.rank == 0:
+            print(json.dumps({"case": f"sweep, {name}", "ranks": comm.size, "points": ok + failed, "failed": failed, "wall_s": wall, "cpu_s_of_all_ranks": cpu,
+                              "points_per_second": (ok + failed) / wall, "points_per_cpu_second": (ok + failed) / cpu}), flush=True)
+
+
 if __name__ == "__main__":
     warnings.simplefilter("ignore")
+    if "--sweep" in sys.argv:
+        sweeps()
+        sys.exit()
     binaries()
     fluids()

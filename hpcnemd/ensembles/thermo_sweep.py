@@ -14,7 +14,7 @@ from ..storage.ensemble import EnsembleFile, read
 from ..thermo.sweep_grid import Sweep
 
 POINT_STATUS = ("missing", "ok", "failed")
-FLUSH_SECONDS = 5.0         # a killed sweep loses at most this much, and one round of blocks
+FLUSH_SECONDS = 5.0         # a killed sweep loses about this much
 
 
 def run_sweep(comm, deck, output, writer="auto", progress=None):
@@ -44,15 +44,21 @@ def run_sweep(comm, deck, output, writer="auto", progress=None):
             record = provenance.collect(comm, stream.read(), writer=writer)
         file = EnsembleFile.create(output, comm, blocks, schema, writer, attributes, record)
     todo = [b for b in range(blocks) if b not in done]
-    last = time.monotonic()
-    for turn in range(0, len(todo), comm.size):
-        if turn + comm.rank < len(todo):
-            _one_block(sweep, file, todo[turn + comm.rank], n, block)
-        if vote_max(comm, time.monotonic() - last) >= FLUSH_SECONDS:
+    last, begun, rounds = time.monotonic(), 0, 1
+    while begun < len(todo):
+        mine = todo[begun + comm.rank:begun + rounds * comm.size:comm.size]
+        begun = min(begun + rounds * comm.size, len(todo))
+        for b in mine:
+            _one_block(sweep, file, b, n, block)
+        # ranks wait for each other here: seldom where blocks are quick, the same number of rounds on all
+        waited = vote_max(comm, time.monotonic() - last)
+        if waited >= FLUSH_SECONDS:
             file.flush()
-            last = time.monotonic()
+            last, rounds = time.monotonic(), max(1, rounds // 2)
+        elif waited < FLUSH_SECONDS / 8:
+            rounds *= 2
         if progress and comm.rank == 0:
-            progress(min(turn + comm.size, len(todo)), len(todo))
+            progress(begun, len(todo))
     file.flush()
     provenance.stamp_end(file)
     file.close()

@@ -336,7 +336,7 @@ def rates(path, strict=False):
         wall and (wall["z"], wall["x"]), f"{parent}, {t:g} K", source)})
 
 
-def _couple(phase, t, gas_constant, ends, length, time, collective, cells=200):
+def _couple(phase, t, gas_constant, ends, length, time, collective, cells=100):
     """((z, start, end, end with Gamma = 1), J m/mol released, residuals) of two pieces joined at the middle."""
     z = (np.arange(cells) + 0.5) * length / cells
     start = np.where(z < 0.5 * length, *ends)

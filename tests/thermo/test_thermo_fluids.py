@@ -126,7 +126,7 @@ def test_second_virial_of_the_potential_itself():
 def test_saturation_curve_for_the_liquid_gas_experiment(which):
     """Equal p and mu to rounding, and the slope of p(T) is Clapeyron's, on the whole curve."""
     fluid = eos.lennard_jones(which)
-    t = np.array([0.7, 1.0, 1.25])
+    t = np.array([0.7, 1.25])
     curve = eos.saturation_curve(fluid, t)
     for row in curve:
         gas, liquid = (fluid.properties(row[0], 1 / r) for r in row[2:4])
