@@ -43,6 +43,13 @@ class Table:
             self.problems.append(f"{self.key(name)} = {value!r}: possible are {', '.join(map(repr, choices))}{_suggest(value, choices)}")
         return value
 
+    def words(self, name, default=None, example='["AA", "BB"]'):
+        """A list of strings."""
+        value = self.take(name, list, default, example)
+        if isinstance(value, list) and not (value and all(isinstance(word, str) for word in value)) and value is not default:
+            self.problems.append(f"{self.key(name)} = {value!r}: a list of words is needed; write for example {name} = {example}")
+        return value
+
     def number(self, name, unit, default=None, example=None):
         """One SI number; a string with its unit in the deck (a bare number only where `unit` is "1")."""
         self.allowed.add(name)

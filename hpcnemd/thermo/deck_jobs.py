@@ -34,8 +34,8 @@ def _given(table, name):
 
 def _system(deck, folder):
     system = deck.table("system")
-    file, components = system.take("file", str, REQUIRED, '"data.tdb"'), system.take("components", list, REQUIRED, '["AL", "ZN", "VA"]')
-    phases, engine = system.take("phases", list), system.take("engine", str, "auto", choices=("auto", "own", "pycalphad"))
+    file, components = system.take("file", str, REQUIRED, '"data.tdb"'), system.words("components", REQUIRED, '["AL", "ZN", "VA"]')
+    phases, engine = system.words("phases", None), system.take("engine", str, "auto", choices=("auto", "own", "pycalphad"))
     system.end()
     return lambda: System(folder / file, components, phases, engine)
 
@@ -112,8 +112,8 @@ def gibbs(path, strict=False):
     """data, candidates, excluded; [conditions] temperature, pressure; [elements] amounts or [feed] substances, mol. The driving force is given of all in the
     data that is not among the candidates."""
     deck, folder = open_deck(path)
-    file, names = deck.take("data", str, REQUIRED, '"gas.toml"'), deck.take("candidates", list, REQUIRED, '["CO", "CO2"] or ["all"]')
-    excluded = deck.take("excluded", list, [])
+    file, names = deck.take("data", str, REQUIRED, '"gas.toml"'), deck.words("candidates", REQUIRED, '["CO", "CO2"] or ["all"]')
+    excluded = deck.words("excluded", [])
     conditions = deck.table("conditions")
     given = _given(conditions, "pressure")
     t, p = conditions.number("temperature", "K", REQUIRED), conditions.number("pressure", "Pa", REQUIRED, '"1 atm"')
@@ -138,7 +138,7 @@ def gibbs(path, strict=False):
 def react(path, strict=False):
     """data, reactions = ["CO + H2O = CO2 + H2"], temperature, reference_pressure, per (a substance, for lines per mole of it)."""
     deck, folder = open_deck(path)
-    file, texts = deck.take("data", str, REQUIRED, '"gas.toml"'), deck.take("reactions", list, REQUIRED, '["CO + H2O = CO2 + H2"]')
+    file, texts = deck.take("data", str, REQUIRED, '"gas.toml"'), deck.words("reactions", REQUIRED, '["CO + H2O = CO2 + H2"]')
     t = deck.numbers("temperature", "K", REQUIRED)
     per = deck.take("per", str)
     given = _given(deck, "reference_pressure")
@@ -171,7 +171,7 @@ def react(path, strict=False):
 def heat_capacity(path, strict=False):
     """data, substance (one or a list: phases of one substance, with their transitions), temperature."""
     deck, folder = open_deck(path)
-    file, names = deck.take("data", str, REQUIRED, '"metal.toml"'), deck.take("substances", list, REQUIRED, '["Al(s)", "Al(l)"]')
+    file, names = deck.take("data", str, REQUIRED, '"metal.toml"'), deck.words("substances", REQUIRED, '["Al(s)", "Al(l)"]')
     t = deck.numbers("temperature", "K", REQUIRED)
     deck.end()
     finish(deck)

@@ -89,6 +89,9 @@ def _select(substances, elements, excluded):
     present = {e for e, amount in elements.items() if amount > 0}
     if not present or any(amount < 0 for amount in elements.values()):
         raise ThermoInputError(f"element amounts {elements}: positive numbers of moles are needed, at least one above 0")
+    strange = present - {e for s in substances.values() for e, n in s.elements.items() if n}
+    if strange:
+        raise UnknownComponent(f"elements {', '.join(sorted(strange))}: no substance of the data holds them; amounts of substances belong into [feed]")
     chosen, notes, ledger = [], [], []
     for s in substances.values():
         if s.name in excluded:

@@ -147,19 +147,34 @@ def lacking(db, phase, components):
     return None
 
 
+def _is_many(value):
+    return hasattr(value, "__len__") and not isinstance(value, str)
+
+
 def _values(value):
-    return list(value) if isinstance(value, (list, tuple)) or hasattr(value, "__len__") and not isinstance(value, str) else [value]
+    return list(value) if _is_many(value) else [value]
 
 
 def _number(value, unit, key):
     return quantity(value, unit, key) if isinstance(value, str) else float(value)
 
 
+def _readable(value, unit, key, problems):
+    """The SI numbers of one condition; what cannot be read goes to `problems`."""
+    out = []
+    for v in _values(value):
+        try:
+            out.append(_number(v, unit, key))
+        except ThermoInputError as refusal:
+            problems += [(type(refusal), text, None) for text in refusal.problems]
+    return out
+
+
 def conditions_si(conditions):
     """{"T": number or list, "P": ..., "X": {...}} in SI."""
     def convert(value, unit, key):
         got = [_number(v, unit, key) for v in _values(value)]
-        return got if isinstance(value, (list, tuple)) or hasattr(value, "__len__") and not isinstance(value, str) else got[0]
+        return got if _is_many(value) else got[0]
     return {"T": convert(conditions["T"], "K", "T"), "P": convert(conditions["P"], "Pa", "P"),
             "X": {c.upper(): convert(v, "1", f"X({c})") for c, v in conditions.get("X", {}).items()}}
 
@@ -179,34 +194,32 @@ def _condition_problems(db, components, conditions, low, high, where_low, where_
         problems.append((MissingCondition, f"{len(elements)} components need {need} mole fraction{'s' if need != 1 else ''}, and {len(x)} {'is' if len(x) == 1 else 'are'} given "
                          f"({', '.join(x) or 'none'}); {'give X(' + free[0] + ')' if len(x) < need else 'leave one out: it follows from the others'}", None))
     problems += _fraction_problems(x)
-    for t in _values(conditions.get("T", [])):
-        t = _number(t, "K", "T")
+    for t in _readable(conditions.get("T", []), "K", "T", problems):
         if not low <= t <= high or t <= 0:
             hint = f"; if {t:g} degrees Celsius is meant, write {t + 273.15:g}" if -273.15 < t < low else ""
             where = where_low if t < low else where_high
             problems.append((TemperatureOutOfRange, f"T = {t:g} K is outside {low:g}-{high:g} K, the range of {where or db.path}{hint}", None))
             break
-    for p in _values(conditions.get("P", [])):
-        if not isinstance(p, str) and p < PRESSURE_LEAST:
-            problems.append((PressureSuspicious, f'P = {p:g} Pa is almost a vacuum; write "{p:g} bar" or "{p:g} atm" if that is meant, or "{p:g} Pa" if it really is', None))
-            break
-        if _number(p, "Pa", "P") <= 0:
-            problems.append((PressureSuspicious, f"P = {p} must be positive", None))
-            break
+    written = _values(conditions.get("P", []))
+    bare = next((p for p in written if not isinstance(p, str) and p < PRESSURE_LEAST), None)
+    if bare is not None:
+        problems.append((PressureSuspicious, f'P = {bare:g} Pa is almost a vacuum; write "{bare:g} bar" or "{bare:g} atm" if that is meant, or "{bare:g} Pa" if it really is', None))
+    elif min(_readable(written, "Pa", "P", problems), default=1.0) <= 0:
+        problems.append((PressureSuspicious, "P must be positive", None))
     return problems
 
 
 def _fraction_problems(x):
     problems, total = [], 0.0
     for c, value in x.items():
-        for v in _values(value):
-            v = _number(v, "1", f"X({c})")
+        fractions = _readable(value, "1", f"X({c})", problems)
+        for v in fractions:
             if not 0 <= v <= 1:
                 hint = f"; if per cent is meant, write {v / 100:g}" if 1 < v <= 100 else ""
                 problems.append((ImpossibleComposition, f"X({c}) = {v:g} is not a mole fraction; it must lie between 0 and 1{hint}", None))
                 break
         else:
-            total += min(_number(v, "1", c) for v in _values(value))
+            total += min(fractions, default=0.0)
     if not problems and total > 1:
         problems.append((ImpossibleComposition, f"the mole fractions {', '.join(f'X({c})' for c in x)} sum to {total:g}, above 1", None))
     return problems

@@ -35,7 +35,8 @@ class Reaction:
     def __post_init__(self):
         missing = [n for n in self.stoichiometry if n not in self.substances]
         if missing:
-            raise UnknownComponent(f"the reaction names {', '.join(missing)}; the data has {', '.join(sorted(self.substances))}")
+            hint = "; put blanks around each + between substances" if any("+" in n for n in missing) else ""
+            raise UnknownComponent(f"the reaction names {', '.join(missing)}; the data has {', '.join(sorted(self.substances))}{hint}")
         off = {e: round(v, 12) for e, v in self._element_totals().items() if abs(v) > 1e-9}
         if off:
             raise UnbalancedReaction(f"the reaction {self} is not balanced: {', '.join(f'{e} {v:+g}' for e, v in off.items())}; correct its coefficients")

@@ -29,7 +29,7 @@ class Sweep:
         self.path = str(path)
         deck, folder = open_deck(path)
         kind = deck.take("kind", str, REQUIRED, '"calphad"', ("calphad", "gibbs"))
-        self.block = deck.take("block", int, 32)
+        self.block = deck.take("block", int, 32, "32")
         build = {"calphad": self._calphad, "gibbs": self._gibbs}.get(kind)
         if build is None:
             finish(deck)
@@ -44,8 +44,8 @@ class Sweep:
     def _calphad(self, deck, folder):
         system, grid = deck.table("system"), deck.table("grid")
         file = system.take("file", str, REQUIRED, '"data.tdb"')
-        components = system.take("components", list, REQUIRED, '["AL", "ZN", "VA"]')
-        phases = system.take("phases", list)
+        components = system.words("components", REQUIRED, '["AL", "ZN", "VA"]')
+        phases = system.words("phases", None)
         engine = system.take("engine", str, "auto", choices=("auto", "own", "pycalphad"))
         system.end()
         pressure = grid.numbers("pressure", "Pa", REQUIRED, '"1 atm"')
@@ -90,8 +90,8 @@ class Sweep:
     def _gibbs(self, deck, folder):
         grid = deck.table("grid")
         file = deck.take("data", str, REQUIRED, '"gas.toml"')
-        candidates = deck.take("candidates", list, REQUIRED, '["CO", "CO2"] or ["all"]')
-        excluded = deck.take("excluded", list, [])
+        candidates = deck.words("candidates", REQUIRED, '["CO", "CO2"] or ["all"]')
+        excluded = deck.words("excluded", [])
         mode = grid.take("mode", str, "product", choices=("product", "zip"))
         temperature, pressure = grid.numbers("temperature", "K", REQUIRED), grid.numbers("pressure", "Pa", REQUIRED, '"1 atm"')
         elements = grid.table("elements")

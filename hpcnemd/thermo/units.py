@@ -71,7 +71,7 @@ def quantity(value, unit, key="value"):
         raise UnitMismatch(f"{key} = {value!r}: the unit {written!r} is not known; write it in {unit}") from None
     if have != want:
         why = " (per mole and per kilogram are different quantities)" if ("mol" in want) != ("mol" in have) and ("kg" in want or "kg" in have) else ""
-        raise UnitMismatch(f"{key} = {value!r}: {written} is not a unit of this quantity{why}; write it in {unit}")
+        raise UnitMismatch(f"{key} = {value!r}: {written} is not a unit of this quantity{why}; {'write a number without a unit' if unit == '1' else f'write it in {unit}'}")
     return _finite(number * factor, key)
 
 

@@ -95,12 +95,27 @@ def test_strict_is_exit_code_2(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("old, new, words", [("pressure = \"1 atm\"", "", "P is not given"), ("\"1 atm\"", "1", "no unit"), ("temperature = ", "temperatur = ", "did you mean temperature"),
-                                             ("thermo_invented.tdb", "missing.tdb", "cannot be read"), ("BB = 0.4", "BB = 40", "write 0.4"), ("[system]", "[system", "not TOML")])
+                                             ("thermo_invented.tdb", "missing.tdb", "cannot be read"), ("BB = 0.4", "BB = 40", "write 0.4"), ("[system]", "[system", "not TOML"), ('"AA", "BB", "VA"]', '["AA"], 3]', "list of words"),
+                                             ("BB = 0.4", 'BB = "0.4 mol"', "a number without a unit")])
 def test_bad_decks(tmp_path, old, new, words):
     shutil.copy(BINARY, tmp_path)
     deck = tmp_path / "eq.toml"
     deck.write_text((JOBS / "thermo_eq.toml").read_text().replace(old, new))
     code, message = call("eq", deck)
+    assert code == 2 and words in message, message
+
+
+@pytest.mark.parametrize("job, deck, old, new, words", [
+    ("gibbs", "gibbs", "[feed]", "[elements]", "belong into [feed]"), ("gibbs", "gibbs", '"C(gr)"]', '"Xx"]', "Xx: not in the data"), ("react", "react", "CO + H2O = CO2", "CO+H2O = CO2", "put blanks"),
+    ("react", "react", "reference_pressure", 'per = "O2"\nreference_pressure', "not in every reaction"), ("kinetics", "kinetics", '"FCC_A1"\n', '"FCC"\n', "a solution phase among"),
+    ("kinetics", "kinetics", "right = 0.20", "right = 0.5", "uphill"), ("kinetics", "kinetics", '"lattice model"', '"fixed stoichiometry"', "lattice model")])
+def test_bad_decks_of_other_commands(tmp_path, job, deck, old, new, words):
+    for data in ("thermo_invented.tdb", "thermo_gas.toml"):
+        shutil.copy(JOBS / data, tmp_path)
+    text = (JOBS / f"thermo_{deck}.toml").read_text()
+    assert old in text
+    (tmp_path / "deck.toml").write_text(text.replace(old, new, 1))
+    code, message = call(job, tmp_path / "deck.toml")
     assert code == 2 and words in message, message
 
 

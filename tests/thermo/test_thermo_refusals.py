@@ -82,6 +82,9 @@ def test_all_problems_are_reported_at_once():
         ask(TEXT.replace("+GHSERBB#+2900", "+GHSERBX#+2900"), T=25.0, P=1.0, X={"BB": 1.2})
     kinds = {text.split(":")[0] for text in refusal.value.problems}
     assert kinds == {"UndefinedFunction", "TemperatureOutOfRange", "PressureSuspicious", "ImpossibleComposition"}
+    with pytest.raises(ThermoInputError) as refusal:
+        ask(T="25 K", P="1", X={"BB": "0.3 mol"})
+    assert {text.split(":")[0] for text in refusal.value.problems} == {"TemperatureOutOfRange", "UnitMissing", "UnitMismatch"}
 
 
 def test_what_the_engine_would_have_answered(tmp_path):
