@@ -14,7 +14,7 @@ def shannon(counts):
     total = counts.sum(axis=-1)
     safe = np.where(counts > 0, counts, 1.0)
     with np.errstate(invalid="ignore", divide="ignore"):
-        value = np.log(total) - (counts * np.log(safe)).sum(axis=-1) / total
+        value = np.maximum(0.0, np.log(total) - (counts * np.log(safe)).sum(axis=-1) / total)     # rounding must not make it negative
     return np.where(total > 0, value, 0.0)[()]
 
 

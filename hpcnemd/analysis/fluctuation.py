@@ -211,6 +211,25 @@ def symmetric_slope(entropy, groups=None):
     return Estimate(a, math.sqrt(float((score**2).sum())) / information)
 
 
+def asymptotic_slope(times, entropy, blocks=20):
+    """(Estimate of a in slope(t) = a + b/t, of b): the limit of `symmetric_slope` for long times, where a boundary term of finite variance leaves a correction
+    in 1/t (Gallavotti and Cohen, Phys. Rev. Lett. 74, 2694 (1995)). entropy (groups, n, k) up to `times` (k,); the fit takes times from a quarter of the longest
+    on, weighted by their errors; error bars by the jackknife over blocks of groups, since all times share their trajectories."""
+    times = np.asarray(times, np.float64)
+    use = np.flatnonzero(times >= 0.25 * times[-1])
+    slopes = [symmetric_slope(entropy[:, :, k].ravel(), np.repeat(np.arange(len(entropy)), entropy.shape[1])) for k in use]
+    weight = 1.0 / np.array([one.error for one in slopes])
+    design = np.column_stack([np.ones(len(use)), 1.0 / times[use]]) * weight[:, None]
+
+    def fit(values):
+        return np.linalg.lstsq(design, values * weight, rcond=None)[0]
+    parts = np.array_split(np.arange(len(entropy)), min(blocks, len(entropy)))
+    left_out = np.array([fit(np.array([symmetric_slope(np.delete(entropy[:, :, k], part, axis=0)).value for k in use])) for part in parts])
+    whole = fit(np.array([one.value for one in slopes]))
+    error = np.sqrt((len(parts) - 1) / len(parts) * ((left_out - left_out.mean(axis=0))**2).sum(axis=0))
+    return Estimate(float(whole[0]), float(error[0])), Estimate(float(whole[1]), float(error[1]))
+
+
 def symmetric_line(entropy, edges):
     """(places, ln P(s)/P(-s), errors) over bins with `edges` > 0 that hold at least 5 of each sign, for figures."""
     s = np.asarray(entropy, np.float64)

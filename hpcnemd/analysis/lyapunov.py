@@ -43,10 +43,10 @@ class Spectrum:
 
     def zeros(self):
         """(number of exponents that vanish, ratio of the smallest other one to the largest of these): the widest gap among the smaller half of |lambda|.
-        A growth that is a power of time leaves |lambda| ~ ln(t)/t, so that the gap widens with the length of the run."""
-        size = np.sort(np.abs(self.exponents))
+        A growth that is a power of time leaves |lambda| ~ ln(t)/t, so that the gap widens with the length of the run; what is smaller counts as much."""
+        size = np.maximum(np.sort(np.abs(self.exponents)), math.log(max(self.time, math.e)) / self.time)
         half = max(2, len(size) // 2)
-        ratio = size[1:half + 1] / np.maximum(size[:half], 1e-300)
+        ratio = size[1:half + 1] / size[:half]
         k = int(ratio.argmax())
         return k + 1, float(ratio[k])
 

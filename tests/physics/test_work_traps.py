@@ -103,6 +103,14 @@ def test_dragged_trap_in_its_steady_state(tmp_path):
     assert (abs(slopes["entropy"] - 1) < 3.5 * slopes["entropy_error"]).all() and slopes["work"][0] > 5      # 1 at every time; the work's is far from it
 
 
+def test_large_heats_break_the_relation_without_its_boundary_term(tmp_path):
+    """Negative control, sixteen relaxation times: the total entropy obeys ln P(s)/P(-s) = s up to the largest values met, the heat falls below."""
+    result = result_of(tmp_path, "dragged_trap", duration=16.0, steps=320, velocity=0.5, start="steady_state")
+    entropy, heat = (result.number(f"ln P(s)/P(-s) - s at large s, {name}") for name in ("total entropy", "heat"))
+    assert abs(entropy.value) < 3.5 * entropy.error
+    assert heat.value < -4 * heat.error
+
+
 @pytest.mark.parametrize("friction, mean", [(0.5, 3.3986), (3.0, 3.9108)])
 def test_dragged_trap_with_inertia(tmp_path, friction, mean):
     result = result_of(tmp_path, "dragged_trap", dynamics="underdamped", friction=friction, steps=200)

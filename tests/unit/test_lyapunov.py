@@ -159,9 +159,9 @@ def test_random_discs_on_a_lattice_are_the_lattice():
 
 def test_the_thermostatted_billiard_contracts_as_its_multiplier_says_and_has_one_zero():
     s, w, growth = np.array([1.0, 0.0, 0.7]), np.eye(3), np.zeros(3)
-    alpha, time, hits = tangent_billiards.thermostatted(20000, 0.02, 0.4, 2.3, s, w, growth)
+    alpha, time, hits, moved = tangent_billiards.thermostatted(20000, 0.02, 0.4, 2.3, s, w, growth)
     assert hits > 400 and abs(alpha) > 5
-    assert growth.sum() == pytest.approx(-alpha, rel=1e-9)
+    assert growth.sum() == pytest.approx(-alpha, rel=1e-9) and alpha == pytest.approx(0.4 * moved, rel=1e-9)       # T = p^2/m = 1
     assert np.abs(growth).min() < 0.01 * growth[0] and growth[0] / time > 1.0
     still = np.zeros(3)
     tangent_billiards.thermostatted(2000, 0.02, 0.0, 2.3, np.array([1.0, 0.0, 0.7]), np.eye(3), still)
@@ -176,7 +176,7 @@ def test_estimators_of_a_spectrum():
     expected = 1 / math.sqrt(200) / 5.0
     assert np.abs(found.exponents - rates).max() < 4 * expected         # chance to fail 4e-4
     np.testing.assert_allclose(found.errors, expected, rtol=0.3)
-    exact = Spectrum(rates, np.zeros(6), (rates.sum(), 0.0), 1.0)
+    exact = Spectrum(rates, np.zeros(6), (rates.sum(), 0.0), 1000.0)
     assert exact.pairing() == pytest.approx(0.1) and exact.pairing(-0.2) == pytest.approx(0.1)
     assert exact.zeros() == (2, pytest.approx(50.0))
     assert exact.kaplan_yorke() == pytest.approx(5 + (2.0 + 0.5 - 0.6) / 2.2)

@@ -100,7 +100,13 @@ def _billiard(result, case, growth, deck):
         _add(result, case, "lambda / n", ratio, None, "",
              f"kinetic theory {theory:.3f} ({100 * (ratio.value / theory - 1):+.1f} %); error over {len(growth.replicas)} configurations")
     else:
-        _contraction(result, case, growth, growth.contraction, "field times mean velocity over T = p^2/m")
+        _contraction(result, case, growth, growth.contraction, "thermostat multiplier along the trajectory")
+        flow = growth.mean(growth.observables[:, 2] * growth.times)
+        total = growth.growth.sum(axis=1) + case.value * growth.observables[:, 2] * growth.times
+        rest = growth.mean(total)
+        _add(result, case, "entropy production, J E / T", Estimate(case.value * flow.value, case.value * flow.error), None, "1/time", "from the distance travelled; T = p^2/m")
+        _add(result, case, "(sum + J E / T) / (J E / T)", Estimate(rest.value / (case.value * flow.value), abs(rest.error / (case.value * flow.value))), None, "",
+             "0 (Chernov and others 1993); 1 % asked")
         zero = np.abs(growth.spectrum.exponents).min()
         _add(result, case, "smallest |exponent|", Estimate(float(zero), math.nan), None, "1/time", "along the flow: 0")
         result.add(f"{case.name}: Kaplan-Yorke dimension", Estimate(growth.spectrum.kaplan_yorke(), math.nan), note="of 3 in equilibrium")

@@ -133,10 +133,10 @@ class InstabilityModel:
             steps = max(1, round(t.time / t.timestep / blocks))
             for block in range(-1, blocks):                 # the first one turns the vectors and is thrown away
                 growth = np.zeros(3)
-                alpha, time, hits = tangent_billiards.thermostatted(steps, t.timestep, case.value, t.spacing, s, w, growth)
+                alpha, time, hits, moved = tangent_billiards.thermostatted(steps, t.timestep, case.value, t.spacing, s, w, growth)
                 if block >= 0:
                     out["growth"][block, :3], out["times"][block], out["contraction"][block] = growth, time, alpha
-                    out["observables"][block] = 1.0, 0.0, alpha / time / case.value, hits, alpha / time
+                    out["observables"][block] = 1.0, 0.0, moved / time, hits, alpha / time
 
     # ---- particles: tangent vectors are shared out over the ranks ---------------------------------------------------
     def _particles(self, comm, case, replica, out):

@@ -152,11 +152,23 @@ def between_steady_states(result, model, exact, rows, temperature):
     edges = np.linspace(0, top, 25)
     result.curves["symmetry"] = {"total entropy s": theorem.symmetric_line(whole, edges), "work over T": theorem.symmetric_line(rows["work"][:, -1] / temperature, edges),
                                  "heat over T": theorem.symmetric_line(heat, edges)}
+    for name, line in (("total entropy", "total entropy s"), ("heat", "heat over T")):
+        result.add(f"ln P(s)/P(-s) - s at large s, {name}", _upper(*result.curves["symmetry"][line]), None, "k_B",
+                   "" if name == "total entropy" else "not 0: without the boundary term large fluctuations break the relation at any time (negative control)")
     slopes = [(float(t), theorem.symmetric_slope(entropy[:, k]), theorem.symmetric_slope(rows["work"][:, k] / temperature)) for k, t in enumerate(model.times)
               if _whole_period(model, t)]
     result.curves["slopes"] = {"times": np.array([one[0] for one in slopes]), "entropy": np.array([one[1].value for one in slopes]),
                                "entropy_error": np.array([one[1].error for one in slopes]), "work": np.array([one[2].value for one in slopes]),
                                "work_error": np.array([one[2].error for one in slopes])}
+
+
+def _upper(places, ratio, error):
+    """Estimate of ln P(s)/P(-s) - s over the upper half of the bins' range."""
+    use = places > 0.5 * places.max() if len(places) else np.zeros(0, bool)
+    weight = 1.0 / error[use]**2
+    if not use.any():
+        return Estimate(np.nan, np.inf)
+    return Estimate(float((weight * (ratio - places)[use]).sum() / weight.sum()), float(weight.sum()**-0.5))
 
 
 def _whole_period(model, time):

@@ -70,8 +70,8 @@ def electrolyte(result, attributes, rows, last, groups):
     result.add("shadow work", theorem.mean(shadow, groups), None, "k_B T", f"energy change - work + heat, mean; its scatter is {shadow.std():.2g}")
     scale = float(attributes["conductivity_per_current"])
     through = next(one for one in result.numbers if one.name == "current, TTCF")
-    result.add("conductivity, TTCF", Estimate(scale * through.value, abs(scale) * through.error), None, "S/m",
-               f"J/(V E) at the end of the transients, {attributes['times'][-1]:g} fs after the field came on")
+    result.add(f"conductivity up to {attributes['times'][-1]:g} fs, TTCF", Estimate(scale * through.value, abs(scale) * through.error), None, "S/m",
+               "J/(V E) at the end of the transients, by Green and Kubo; its limit needs longer ones")
 
 
 def _through(times, field, series):
@@ -93,6 +93,10 @@ def steady(result, attributes, rows, dissipation, last, groups):
     slopes = [(theorem.symmetric_slope(dissipation[..., k].ravel(), groups), theorem.symmetric_slope(contraction[..., k].ravel(), groups)) for k in range(len(times))]
     result.add("slope of ln P/P, dissipation", slopes[-1][0], None, "", f"at t = {times[-1]:g}; goes to 1 as 1/t")
     result.add("slope of ln P/P, contraction", slopes[-1][1], None, "", f"at t = {times[-1]:g}; its boundary term decays more slowly")
+    for name, series in (("dissipation", dissipation), ("contraction", contraction)):
+        if len(times) >= 6:
+            limit, first = theorem.asymptotic_slope(times, series.reshape(len(series), -1, len(times)))
+            result.add(f"slope of ln P/P, {name}, t to infinity", limit, 1.0, "", f"fit of a + b/t from t = {times[-1] / 4:g} on, b = {first.value:.3g} +- {first.error:.2g}")
     result.curves["slopes"] = {"times": times, "entropy": np.array([one[0].value for one in slopes]), "entropy_error": np.array([one[0].error for one in slopes]),
                                "work": np.array([one[1].value for one in slopes]), "work_error": np.array([one[1].error for one in slopes]),
                                "labels": ("dissipation", "phase-space contraction"), "time_unit": "reduced units"}
