@@ -4,9 +4,11 @@
 # HPCNEMD_TEST_TIMEOUT (s) kills a launch that hangs. The last line counts all launches together.
 . "$(dirname "${BASH_SOURCE[0]}")/../jobs/env.sh"
 cd "$ROOT" || exit 1
-limit=${HPCNEMD_TEST_TIMEOUT:-2400} patience=()
+limit=${HPCNEMD_TEST_TIMEOUT:-2400} patience=() workers=$(nproc)
+[ "$workers" -le 4 ] || workers=4               # the longest file sets the time
+spread=(-n "$workers" --dist loadfile)          # without MPI the files of tests are shared out over the cores
 case " $* " in *" -m slow"*)                    # one long test is not a hang
-    limit=${HPCNEMD_TEST_TIMEOUT:-14400} patience=(-o faulthandler_timeout=7200)
+    limit=${HPCNEMD_TEST_TIMEOUT:-14400} patience=(-o faulthandler_timeout=7200) spread=()     # these use the cores themselves
     export HPCNEMD_TEST_LIMIT=7200;;
 esac
 HPCNEMD_TEST_COUNTS=$(mktemp) || exit 1
@@ -28,7 +30,7 @@ launch() {                                      # title, command ...
     [ "$failed" != 0 ] || echo "0 1" >>"$HPCNEMD_TEST_COUNTS"       # it died without a failed test: that is one failure too
 }
 
-launch "without MPI" "$PY" -m pytest -q --color=no --durations=10 "${patience[@]}" "$@"
+launch "without MPI" "$PY" -m pytest -q --color=no --durations=10 "${spread[@]}" "${patience[@]}" "$@"
 for n in 1 2 3 4; do
     launch "$n ranks" "$MPIRUN" -n $n "$PY" -m pytest --only-mpi -q --color=no --durations=10 -p no:cacheprovider "${patience[@]}" "$@"
 done

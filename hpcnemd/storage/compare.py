@@ -44,7 +44,7 @@ def _names(folder):
         name = path.relative_to(folder)
         if path.name.startswith(".") or not path.is_file() or path.suffix not in (*HDF5_ENDINGS, ".json"):
             continue
-        if path.parent.name == "checkpoint" and path.name in checkpoint.SLOTS:      # which slot is the newer one depends on the clock
+        if "checkpoint" in name.parts[:-1] and path.name in checkpoint.SLOTS:       # which slot is the newer one depends on the clock
             newest = checkpoint.latest(path.parent)
             names[f"{name.parent}/{NEWEST}"] = Path(newest)
         else:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from hpcnemd.app.results import export_trajectory, show_status
-from hpcnemd.storage import journal
+from hpcnemd.storage import journal, provenance
 from hpcnemd.storage.compare import compare
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -95,6 +95,9 @@ def test_the_batch_script_puts_a_stopped_run_back_and_the_next_start_ends_it(run
     assert code == 0 and "sigma" in out and asked == ["requeue", "17"], out     # not asked again
     events = [event["event"] for event in journal.read(home / "stopped" / "journal.jsonl")]
     assert events.count("stopped") == events.count("resumed") == events.count("finished") == 1
+    record = provenance.read(home / "stopped" / "trajectory.h5md")
+    assert record["restart_count"] == 1 and " ranks 2 " in record["restarts"][0] and record["ended"]
+    assert provenance.read(home / "whole" / "trajectory.h5md")["restart_count"] == 0 and provenance.read(home / "whole" / "ensemble.h5")["ended"]
 
 
 def test_the_stop_changed_no_bit(runs):

@@ -11,7 +11,7 @@ from ...parallel.launch import StopFlag, agree_on_errors, compile_once
 from ...parallel.reduce import vote_any
 from ...storage.agreement import on_root
 from ...storage.journal import Journal
-from ...storage.provenance import collect
+from ...storage.provenance import collect, stamp_end, stamp_restart
 from ...storage.trajectory import TrajectoryWriter
 from ...storage.writer import choose_writer
 from .record import store
@@ -119,6 +119,8 @@ def _one(prepared, layout, folder, index, stop, journal, bar, turn, record):
     finished = replica.run(stop, watch, frames)
     if frames:
         frames[0].writer.close(finished=finished)
+        if finished:
+            stamp_end(frames[0].writer.file)
     journal.note("finished" if finished else "stopped", replica=index, step=replica.sim.step, rebuilds=replica.sim.rebuilds)
     return replica, finished
 
@@ -133,6 +135,8 @@ def _trajectory(prepared, layout, folder, replica, record):
     capacity = (schedule.measure - schedule.settle) // every + 1
     writer = TrajectoryWriter(layout.domain_comm, str(folder / name), choose_writer(layout.domain_comm, deck.parallel.writer), replica.sim.state,
                               capacity, deck.output.velocities, replica.frames if replica.resumed_from is not None else None, provenance=record)
+    if replica.resumed_from is not None:
+        stamp_restart(writer.file, replica.resumed_from)
     observer = Frames(every, writer, deck.run.timestep, schedule.settle)
 
     def flush():

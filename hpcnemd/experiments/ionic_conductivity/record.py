@@ -1,8 +1,12 @@
 """The ensemble file of the experiment: what its datasets mean, and how the replicas' rows get there."""
+from functools import partial
+
 import numpy as np
 
 from ...core.units import PRESSURE_GPA
-from ...storage.ensemble import EnsembleFile
+from ...storage.agreement import on_root
+from ...storage.ensemble import EnsembleFile, read
+from ...storage.provenance import stamp_end
 
 _PER_BLOCK = {
     "impulse": ("eV fs/angstrom", "integral of the driving field lambda over the block, per unit charge"),
@@ -61,11 +65,15 @@ def attributes(prepared):
 
 def store(prepared, layout, path, rows, statuses, provenance, writer="auto"):
     """Collective over layout.world. One new file with the rows of all replicas: `rows` {replica: record} and `statuses` {replica: (status, cause)}
-    on the first rank of the group that ran them."""
-    if layout.leader_comm is None:
+    on the first rank of the group that ran them. Replicas that no group has come to keep the rows that an earlier start wrote."""
+    comm = layout.leader_comm
+    if comm is None:
         return
-    table = schema(prepared)
-    file = EnsembleFile.create(str(path), layout.leader_comm, prepared.deck.run.replicas, table, writer, attributes(prepared), provenance)
+    table, replicas = schema(prepared), prepared.deck.run.replicas
+    reached = set().union(*comm.allgather(set(statuses)))
+    moves = on_root(comm, lambda: _kept(path, table, replicas, reached), path)
+    make = partial(EnsembleFile.enlarge, moves=moves) if moves else EnsembleFile.create
+    file = make(path=str(path), comm=comm, replicas=replicas, schema=table, writer=writer, attributes=attributes(prepared), provenance=provenance)
     for replica, record in rows.items():
         for name in table:
             value = np.asarray(record[name])
@@ -75,3 +83,15 @@ def store(prepared, layout, path, rows, statuses, provenance, writer="auto"):
     for replica, (status, cause) in statuses.items():
         file.set_status(replica, status, cause)
     file.close()
+    if comm.allreduce(sum(status == "complete" for status, _ in statuses.values())) + len(moves) == replicas:
+        stamp_end(file)
+
+
+def _kept(path, table, replicas, reached):
+    """[(row, 1, row)] of the file at `path` that stay: written by an earlier start, of a replica that was not `reached` now, and of the same length."""
+    if not path.exists():
+        return []
+    before = read(path)
+    if any(name not in before.arrays or before.arrays[name].shape[1:] != tuple(shape) for name, (shape, *_) in table.items()):
+        return []
+    return [(k, 1, k) for k, status in enumerate(before.status[:replicas]) if status != "missing" and k not in reached]

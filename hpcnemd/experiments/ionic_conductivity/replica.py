@@ -86,6 +86,11 @@ class Replica:
         mine = self.prepared.deck.identity()
         different = sorted(f"{table}.{key}" for table in set(mine) | set(stored) if isinstance(mine.get(table), dict)
                            for key in set(mine[table]) | set(stored.get(table, {})) if mine[table].get(key) != stored.get(table, {}).get(key))
+        if different == ["run.block_steps"]:
+            before = stored["run"]["block_steps"] * self.prepared.deck.run.timestep
+            raise InputError(f"{self.folder}: holds a checkpoint of a run with blocks of {before / 1e3:g} ps, and this deck asks for blocks of "
+                             f"{self.prepared.deck.run.block_steps * self.prepared.deck.run.timestep / 1e3:g} ps; to make that run longer write "
+                             f"block = \"{before / 1e3:g} ps\" under [run] in place of blocks")
         if different:
             raise InputError(f"{self.folder}: holds a checkpoint of a run with other {', '.join(different)}; write another output.folder for the "
                              "new run, or remove this one to start again")
