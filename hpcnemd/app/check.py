@@ -155,6 +155,8 @@ PER_ION = 160               # bytes of one ion in a checkpoint, without its past
 def run_lines(loaded, prepared, ranks):
     deck = loaded.deck
     run, drive = deck.run, deck.drive
+    if hasattr(prepared, "relaxation") and prepared.relaxation.steps:
+        yield f"relaxed first: at most {prepared.relaxation.steps} steps, until no force component is above {prepared.relaxation.force:g} eV/angstrom"
     yield f"{run.temperature:g} K, time step {run.timestep:g} fs, thermostat {run.thermostat.kind}" + (
         f" ({run.thermostat.time:g} fs, on {run.thermostat.group})" if run.thermostat.kind != "none" else "")
     steps = [run.steps(one) for one in (run.equilibrate, run.settle, run.measure)]

@@ -45,6 +45,7 @@ checkpoint = "10 min"
 
 def write_deck(name, structure, forcefield):
     """Writes NAME.toml for a structure (file or built-in name) and a force field. Returns the exit code; raises InputError."""
+    from ..experiments.building.sites import formula_unit
     from ..experiments.structures import BUILT_IN, named_structure, structure_problems
     from ..forces.forcefield import load_forcefield
     path = Path(name if name.endswith(".toml") else f"{name}.toml")
@@ -58,7 +59,7 @@ def write_deck(name, structure, forcefield):
     key, value = ("build", structure) if built_in else ("file", os.path.relpath(structure, path.parent))
     mobile = [species for species in field.species if species in read.names and field.formal_charges[field.species.index(species)] == 1]
     table = forcefield if not Path(forcefield).is_file() else os.path.relpath(forcefield, path.parent)
-    text = TEMPLATE.format(formula=_formula(read.names), deck=path, structure=f"{key} = {_quoted(value)}", forcefield=_quoted(table),
+    text = TEMPLATE.format(formula=formula_unit(read.names)[1], deck=path, structure=f"{key} = {_quoted(value)}", forcefield=_quoted(table),
                            cutoff=field.cutoff_default, mobile=f"[{_quoted(mobile[0])}]" if mobile else '"all"', folder=_quoted(path.stem))
     try:
         with open(path, "x", encoding="utf-8") as out:
@@ -71,11 +72,3 @@ def write_deck(name, structure, forcefield):
 
 def _quoted(text):
     return '"' + str(text).replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
-def _formula(names):
-    """Reduced formula, species in order of appearance."""
-    from math import gcd
-    counts = {name: names.count(name) for name in dict.fromkeys(names)}
-    divisor = gcd(*counts.values())
-    return "".join(name + (str(count // divisor) if count > divisor else "") for name, count in counts.items())

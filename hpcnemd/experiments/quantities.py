@@ -33,6 +33,7 @@ Duration = quantity("ps", at_least=0)
 Timestep = quantity("fs", above=0)
 Temperature = quantity("K", above=0)
 Field = quantity("V/angstrom")
+Force = quantity("eV/angstrom", above=0)
 Velocity = quantity("angstrom/ps")
 Damping = quantity("1/angstrom", above=0)
 DENSITY_UNIT = "g/cm^3"
@@ -141,3 +142,15 @@ Names = Annotated[Any, BeforeValidator(_read_names)]
 
 Lattice = Annotated[Any, BeforeValidator(_read_lattice),
                     PlainSerializer(lambda lengths: [write_quantity(one, "angstrom") for one in lengths])]
+
+
+def _read_orientations(value):
+    if value == "random":
+        return value
+    if not isinstance(value, (list, tuple)) or not all(isinstance(row, (list, tuple)) and len(row) == 4 and all(
+            isinstance(x, (int, float)) and not isinstance(x, bool) for x in row) and any(row[:3]) for row in value):
+        raise ValueError("write \"random\", or a row [x, y, z, degrees] for each grain: axis and angle")
+    return tuple(tuple(float(x) for x in row) for row in value)
+
+
+Orientations = Annotated[Any, BeforeValidator(_read_orientations)]

@@ -9,6 +9,7 @@ from ..core.errors import InputError
 from ..core.random import generator
 from ..core.units import AVOGADRO, MASS
 from .building.crystals import BUILT_IN, at_density, rescaled
+from .building.grains import build_grains
 from .building.orthorhombic import is_orthorhombic, orthorhombic_matrix, orthorhombic_supercell
 from .building.reading import read_atoms
 from .building.sites import dope, fill, partial_sites, sites_of
@@ -17,12 +18,13 @@ from .tables import StructureTable
 
 class Structure(NamedTuple):
     """`names`: species of each ion (list of n str); `positions` (n, 3) angstrom, inside or outside the box. `grain` (n,) int32 of each ion, or None where
-    there are no grains; `notes`: lines on how it was built."""
+    there are no grains; `notes`: lines on how it was built; `rough`: whether ions were placed at random, so that it needs to be relaxed."""
     box: Box
     names: list
     positions: np.ndarray
     grain: np.ndarray | None = None
     notes: tuple = ()
+    rough: bool = False
 
 
 # ---- building ----------------------------------------------------------------------------------------------------------
@@ -31,14 +33,30 @@ def load_structure(table, base=".", charges=None):
     """The Structure of a StructureTable; relative paths start at `base` (the deck's folder). `charges`: {species: e} of the force field, by which dopants are
     balanced and occupancies rounded. Raises InputError."""
     notes = []
+    random = generator(table.seed, "structure")
+    crystal = _crystal(table, base, charges, notes)
+    if table.grains is None:
+        atoms = fill(crystal, table.exclusion, random)
+    else:
+        crystals, of_grain = [(crystal, table.exclusion)], np.zeros(table.grains.number, int)
+        for number, phase in enumerate(table.phases, 1):
+            crystals.append((_crystal(phase, base, charges, notes), phase.exclusion))
+            of_grain[list(phase.grains)] = number
+        atoms, told = build_grains(crystals, table.grains, of_grain, charges, random)
+        notes += told
+    return Structure(Box.from_matrix(atoms.cell.array), atoms.get_chemical_symbols(), np.ascontiguousarray(atoms.positions), atoms.arrays.get("grain"),
+                     tuple(notes), crystal.drawn or table.grains is not None)
+
+
+def _crystal(table, base, charges, notes):
+    """The Sites of a CellTable, in an orthorhombic cell, with their numbers of ions."""
     atoms = read_atoms(table, base)
     atoms = _orthorhombic(atoms, table.orthorhombic, notes)
     if table.lattice is not None:
         atoms = rescaled(atoms, table.lattice)
     if table.density is not None:
         atoms = at_density(atoms, table.density)
-    atoms = _populated(atoms, table, charges, notes)
-    return Structure(Box.from_matrix(atoms.cell.array), atoms.get_chemical_symbols(), np.ascontiguousarray(atoms.positions), notes=tuple(notes))
+    return _populated(atoms.repeat(table.supercell), table, charges, notes)
 
 
 def _orthorhombic(atoms, strain, notes):
@@ -67,23 +85,19 @@ def _orthorhombic(atoms, strain, notes):
 
 
 def _populated(atoms, table, charges, notes):
-    """Whole ions on whole sites of the repeated cell: dopants, vacancies, partly occupied sites."""
-    cells = int(np.prod(table.supercell))
-    atoms = atoms.repeat(table.supercell)
+    """The Sites of a repeated cell: dopants, vacancies, and the numbers of ions on partly occupied sites."""
     partial = partial_sites(atoms)
-    if not partial and not table.doping:
-        if table.counts:
-            raise InputError("structure.counts: the structure has no partly occupied sites; remove it")
-        return atoms
     if table.doping and charges is None:
         raise InputError("structure.doping: dopants are balanced by the charges of a force field, and none is given")
-    sites = sites_of(atoms, cells, table.counts, charges)
+    if table.counts and not partial:
+        raise InputError("structure.counts: the structure has no partly occupied sites; remove it")
+    sites = sites_of(atoms, int(np.prod(table.supercell)), table.counts, charges)
     notes += dope(sites, table.doping, charges) if table.doping else []
     if partial:
-        told = ", ".join(f"{n} {name} on {size} {label}" for label, counts, size, k in zip(sites.labels, sites.counts, sites.sizes, range(len(sites.labels)))
+        told = ", ".join(f"{n} {name} on {size} {label}" for k, (label, counts, size) in enumerate(zip(sites.labels, sites.counts, sites.sizes))
                          if sites.is_random(k) for name, n in counts.items() if n)
-        notes.append(f"filled at random, at least {table.exclusion:g} angstrom apart, seed {table.seed}: {told}")
-    return fill(sites, table.exclusion, generator(table.seed, "structure"))
+        notes.append(f"filled at random, at least {table.exclusion:g} angstrom apart: {told}")
+    return sites
 
 
 def named_structure(name):

@@ -22,8 +22,8 @@ CUTOFF_LIMIT = 3.0      # box lengths: beyond it a particle would have hundreds 
 @dataclass(frozen=True)
 class System:
     """`species` (n,) int32 rows of `kinds`; `position` (n, 3) angstrom; `counts` (s,). `coulomb` is None where nothing is charged.
-    `grain` (n,) int32 of each ion, None where there are no grains; `notes`: lines on how the structure was built; `precision`: of the
-    pair forces, "double" or "mixed"."""
+    `grain` (n,) int32 of each ion, None where there are no grains; `notes`: lines on how the structure was built; `rough`: it needs to be relaxed;
+    `precision`: of the pair forces, "double" or "mixed"."""
     box: Box
     kinds: Species
     species: np.ndarray
@@ -36,11 +36,12 @@ class System:
     coulomb: CoulombSettings | None
     grain: np.ndarray | None = None
     notes: tuple = ()
+    rough: bool = False
     precision: str = "double"
 
     @property
     def structure(self):
-        return Structure(self.box, [self.kinds.names[k] for k in self.species], self.position, self.grain, self.notes)
+        return Structure(self.box, [self.kinds.names[k] for k in self.species], self.position, self.grain, self.notes, self.rough)
 
 
 def cutoff_limit(box):
@@ -70,7 +71,7 @@ def prepare_system(structure, forcefield, coulomb="spme", accuracy=1e-5, cutoff=
     if fallen:
         raise InputError(fallen)
     return System(structure.box, kinds, species, structure.positions, counts, forcefield, float(cutoff), float(skin), truncation, settings,
-                  structure.grain, structure.notes, precision)
+                  structure.grain, structure.notes, structure.rough, precision)
 
 
 def _inside_the_wall(structure, forcefield, kinds, species, cutoff, truncation, settings):
@@ -99,7 +100,7 @@ def system_of_deck(structure_table, forcefield_table, base="."):
         problems += error.problems
     charges = dict(zip(field.species, field.charges.tolist())) if field is not None else None
     try:
-        if field is not None or not structure_table.doping:         # a dopant cannot be balanced without charges: one problem at a time
+        if field is not None or not any(cell.doping for cell in (structure_table, *structure_table.phases)):         # a dopant cannot be balanced without charges: one problem at a time
             structure = load_structure(structure_table, base, charges)
     except InputError as error:
         problems += error.problems

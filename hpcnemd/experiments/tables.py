@@ -7,7 +7,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field as Key, model_validator
 
-from .quantities import (CurrentDensity, Damping, Density, Direction, Duration, Every, Field, Interval, Lattice, Length, Names, Temperature,
+from .quantities import (CurrentDensity, Damping, Density, Direction, Duration, Every, Field, Force, Interval, Lattice, Length, Names,
+                         Orientations, Temperature,
                          ThreeCounts, Time, Timestep, Velocity, WallTime)
 
 
@@ -39,8 +40,8 @@ class DopingTable(Table):
         return self
 
 
-class StructureTable(Table):
-    """Where the ions are at the start."""
+class CellTable(Table):
+    """A crystal: where it comes from, and what is done to it."""
     file: str | None = Key(None, description="a structure file that ASE reads (CIF, POSCAR, extxyz, LAMMPS data), relative to the deck")
     build: str | None = Key(None, description="or a built-in structure: llzo_tetragonal, llzo_cubic_box, llzo_cubic, nacl, nacl_melt, agi_alpha, caf2, li2o")
     format: str | None = Key(None, description="ASE's name of the file format, where the file's name does not tell")
@@ -52,14 +53,60 @@ class StructureTable(Table):
     exclusion: Length = Key(2.0, description="partly occupied sites are filled at random, their ions at least this far apart")
     counts: dict[str, int] | None = Key(None, description="ions on partly occupied sites in one cell of the file, { Li = 56 }; default: the occupancies, rounded")
     doping: tuple[DopingTable, ...] = Key((), description="dopants, with the vacancies that keep the cell neutral")
-    seed: int = Key(1, ge=0, lt=2**63, description="of what is drawn at random when the structure is built; all replicas start from the same structure")
-    minimum_distance: Length = Key(0.5, description="ions closer than this are an input error")
 
     @model_validator(mode="after")
     def _checks(self):
         if _one_of(self, "file", "build") is None:
             raise ValueError("say where the ions are; write file = \"cell.cif\" or build = \"llzo_tetragonal\"")
         _one_of(self, "lattice", "density")
+        return self
+
+
+class PhaseTable(CellTable):
+    """The crystal of some of the grains, in a composite."""
+    grains: tuple[int, ...] = Key(min_length=1, description="the grains that it makes up, counted from 0")
+
+
+class GrainsTable(Table):
+    """A polycrystal: Voronoi grains in a periodic box."""
+    box: Lattice = Key(description="edges of the whole box; one length means a cube")
+    count: int | None = Key(None, ge=1, le=10000, description="number of grains with random centres; or")
+    centres: tuple[tuple[float, float, float], ...] | None = Key(None, min_length=1, description="their centres, in fractions of the box")
+    orientations: Orientations = Key("random", description="\"random\", or for each grain [x, y, z, degrees]: axis and angle by which its crystal is turned")
+    overlap: float = Key(0.8, gt=0, le=1.5, description="ions of two grains stay this share of their nearest distance in the crystal apart")
+
+    @model_validator(mode="after")
+    def _checks(self):
+        if _one_of(self, "count", "centres") is None:
+            raise ValueError("say how many grains; write count = 2 or centres = [[0.25, 0.5, 0.5], [0.75, 0.5, 0.5]]")
+        return self
+
+    @property
+    def number(self):
+        return self.count if self.count is not None else len(self.centres)
+
+
+class RelaxTable(Table):
+    """Minimisation of the energy in the fixed cell, before the run."""
+    steps: int = Key(300, ge=0, le=100000, description="at most so many; 0: none")
+    force: Force = Key(1.0, description="ends when no force component is larger")
+
+
+class StructureTable(CellTable):
+    """Where the ions are at the start."""
+    grains: GrainsTable | None = Key(None, description="make a polycrystal of it")
+    phases: tuple[PhaseTable, ...] = Key((), description="other crystals for some of the grains")
+    seed: int = Key(1, ge=0, lt=2**63, description="of what is drawn at random when the structure is built; all replicas start from the same structure")
+    relax: RelaxTable | None = Key(None, description="relaxation before the run; default: 300 steps where ions were placed at random or grains were made, else none")
+    minimum_distance: Length = Key(0.5, description="ions closer than this are an input error")
+
+    @model_validator(mode="after")
+    def _checks_of_grains(self):
+        if self.phases and self.grains is None:
+            raise ValueError("phases are crystals of grains; write a table [structure.grains] too")
+        named = [g for phase in self.phases for g in phase.grains]
+        if len(set(named)) < len(named) or any(not 0 <= g < self.grains.number for g in named):
+            raise ValueError(f"phases name the grains {sorted(named)}; each at most once, from 0 to {self.grains.number - 1}")
         return self
 
 

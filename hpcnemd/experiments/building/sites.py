@@ -31,6 +31,10 @@ class Sites:
         """Whether the ions of kind k are drawn: not every site has the same species."""
         return len([n for n in self.counts[k].values() if n]) != 1 or sum(self.counts[k].values()) != self.sizes[k]
 
+    @property
+    def drawn(self):
+        return any(self.is_random(k) for k in range(len(self.labels)))
+
     def total(self, species):
         return sum(counts.get(species, 0) for counts in self.counts)
 
@@ -129,6 +133,15 @@ def _apportion(total, weights):
     return whole
 
 
+def formula_unit(names):
+    """({species: ions}, text) of the smallest whole formula of a list of species, in order of appearance."""
+    from math import gcd
+    counts = {name: list(names).count(name) for name in dict.fromkeys(names)}
+    divisor = gcd(*counts.values())
+    unit = {name: n // divisor for name, n in counts.items()}
+    return unit, "".join(name + (str(n) if n > 1 else "") for name, n in unit.items())
+
+
 # ---- doping ------------------------------------------------------------------------------------------------------------
 
 def dope(sites, doping, charges):
@@ -222,12 +235,11 @@ def fill(sites, exclusion, random):
     """ASE Atoms with whole ions on whole sites (array "site": row of the kind), none of those on randomly filled sites nearer than `exclusion` angstrom to
     another of them. Raises InputError where the numbers do not fit."""
     rows = np.flatnonzero([sites.is_random(k) for k in range(len(sites.labels))])
-    names = [name for counts in sites.counts for name in counts]
-    names = list(dict.fromkeys(names))
+    names = list(dict.fromkeys(name for counts in sites.counts for name in counts))
     chosen = np.full(len(sites.kind), -1)
     for k in range(len(sites.labels)):
         mine = np.flatnonzero(sites.kind == k)
-        order = random.permutation(mine) if k in rows else mine
+        order = random.permutation(mine) if k in rows and len(mine) else mine
         start = 0
         for name, n in sites.counts[k].items():
             chosen[order[start:start + n]] = names.index(name)
@@ -245,10 +257,7 @@ def fill(sites, exclusion, random):
 
 def _spread(sites, chosen, drawn, exclusion, random):
     """Moves ions to empty places of their own kind, in place, until no two on `drawn` sites are nearer than `exclusion`: a min-conflicts search."""
-    from ase.neighborlist import neighbor_list
-    part = sites.atoms[drawn]
-    first, second, distance = neighbor_list("ijd", part, exclusion)
-    first, second, distance = first[first != second], second[first != second], distance[first != second]
+    first, second, distance = _close_sites(sites.atoms[drawn], exclusion)
     order = np.argsort(first, kind="stable")
     near, start = second[order], np.searchsorted(first[order], np.arange(len(drawn) + 1))
     species, kind = chosen[drawn], sites.kind[drawn]
@@ -275,6 +284,19 @@ def _spread(sites, chosen, drawn, exclusion, random):
         crowd[mine] -= 1
         crowd[near[start[j]:start[j + 1]]] += 1
     _refuse(sites, drawn, full, first, second, distance, exclusion)
+
+
+def _close_sites(atoms, reach):
+    """(i, j, distance) of all pairs of sites nearer than `reach`, both ways round, images included where the Atoms are periodic."""
+    if not atoms.pbc.any():
+        from scipy.spatial import cKDTree
+        pairs = cKDTree(atoms.positions).query_pairs(reach, output_type="ndarray")
+        first, second = np.concatenate([pairs, pairs[:, ::-1]]).T
+        return first, second, np.linalg.norm(atoms.positions[first] - atoms.positions[second], axis=1)
+    from ase.neighborlist import neighbor_list
+    first, second, distance = neighbor_list("ijd", atoms, reach)
+    other = first != second                                 # a site and its own image are one ion
+    return first[other], second[other], distance[other]
 
 
 def _refuse(sites, drawn, full, first, second, distance, exclusion):

@@ -37,7 +37,7 @@ def draw(result, folder):
     frame = None
     for last in stored.arrays["final_position"]:
         if not (last != last).any():
-            frame = last, stored.attributes["particle_species"], stored.attributes["box"]
+            frame = last, stored.attributes["particle_species"], stored.attributes["box"], stored.attributes.get("particle_grain")
             break
     pictures = figures.draw(result, folder / "report", frame)
     record = provenance.read(folder / "ensemble.h5")

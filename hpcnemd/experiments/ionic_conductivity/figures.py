@@ -27,7 +27,8 @@ class Picture:
 def draw(result, folder, frame=None, formats=("png", "pdf"), only=None):
     """Draws what the result has data for into `folder`; list of Pictures in the order of the report. `only`: names of PLOTS, all where None.
 
-    `frame`: (positions (N, 3) angstrom wrapped, species (N,) rows of the names in the settings, box lengths (3,) angstrom) for the picture of the cell."""
+    `frame`: (positions (N, 3) angstrom wrapped, species (N,) rows of the names in the settings, box lengths (3,) angstrom, grain (N,) or None)
+    for the picture of the cell."""
     import matplotlib
     from matplotlib.figure import Figure
     folder = Path(folder)

@@ -103,6 +103,8 @@ def _one(prepared, layout, folder, index, stop, journal, bar, turn, record):
     step = replica.begin()
     journal.note("resumed" if replica.resumed_from is not None else "started", replica=index, step=step, ranks=layout.domain_comm.size,
                  grid=list(layout.grid), of=schedule.measure, warnings=replica.warnings)
+    if replica.relaxed is not None:
+        journal.note("relaxed", replica=index, steps=replica.relaxed[0], force=replica.relaxed[1])
     frames = _trajectory(prepared, layout, folder, replica, record)
     if replica.resumed_from is None:
         replica.save(first=True)

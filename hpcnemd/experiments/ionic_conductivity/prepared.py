@@ -8,6 +8,7 @@ from ...dynamics.colour import Colour
 from ...dynamics.drive import Drive
 from ...dynamics.thermostat import make_thermostat
 from ..system import System, system_of_deck
+from ..tables import RelaxTable
 from .deck import Deck
 from .schedule import Schedule
 
@@ -24,6 +25,14 @@ class PreparedRun:
     @property
     def automatic(self):
         return bool(np.isnan(self.drive_value))
+
+    @property
+    def relaxation(self):
+        """The RelaxTable of the run: the deck's, or the default, which has no steps for a structure that was not placed at random."""
+        wanted = self.deck.structure.relax
+        if wanted is not None:
+            return wanted
+        return RelaxTable() if self.system.rough else RelaxTable(steps=0)
 
 
 def prepare(deck, base="."):

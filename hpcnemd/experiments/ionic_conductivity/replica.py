@@ -8,6 +8,7 @@ from ...core.units import BOLTZMANN
 from ...dynamics.drive import Drive
 from ...dynamics.loop import advance
 from ...dynamics.observers import Blocks, Series
+from ...dynamics.relaxation import relax
 from ...dynamics.restart import restore, snapshot
 from ...dynamics.thermostat import make_thermostat
 from ...dynamics.tracer import TracerDisplacements
@@ -42,6 +43,7 @@ class Replica:
         self.phase = None
         self.saved_at, self.saved_step = time.monotonic(), 0
         self.resumed_from, self.warnings = None, []
+        self.relaxed = None                     # (steps, largest force component left) of the relaxation of this start
         self.frames, self.flush = 0, None       # of the trajectory, where one is written
 
     # ---- beginning --------------------------------------------------------------------------------------------------
@@ -60,6 +62,9 @@ class Replica:
     def _fresh(self):
         sim, system, run = self.sim, self.prepared.system, self.prepared.deck.run
         scatter(sim.domain, sim.state, {"species": system.species, "position": system.position})
+        wanted = self.prepared.relaxation
+        if wanted.steps:
+            self.relaxed = relax(sim, wanted.steps, wanted.force)
         draw_velocities(self.comm, sim.state, run.temperature, run.seed, self.index)
         self._enter(self.prepared.schedule.phase(0))
         sim.start()
