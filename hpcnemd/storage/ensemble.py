@@ -17,6 +17,8 @@ from .writer import choose_writer
 
 STATUS = ("missing", "running", "complete", "failed")
 ROOT = "ensemble"
+LARGE = "large_attributes"          # datasets that read like attributes: HDF5 ends an attribute at 64 KiB
+LARGEST_ATTRIBUTE = 32 * 1024
 LARGER = ".larger"          # end of the name of a file that is to replace one of fewer replicas
 MOVED_AT_ONCE = 4096        # replicas
 
@@ -40,7 +42,10 @@ class EnsembleFile:
         def decorate(f):
             group = f.require_group(ROOT)
             for key, value in (attributes or {}).items():
-                group.attrs[key] = value
+                if isinstance(value, np.ndarray) and value.nbytes > LARGEST_ATTRIBUTE:
+                    group[f"{LARGE}/{key}"] = value
+                else:
+                    group.attrs[key] = value
             group.attrs["replicas"], group.attrs["status_names"] = np.int64(replicas), ",".join(STATUS)
             write_provenance(f, provenance or {})
         places = on_root(comm, lay_out, path, starting=True)
@@ -216,7 +221,7 @@ def read(path):
         units, descriptions = ({name: group[name].attrs.get(key, "") for name in names} for key in ("unit", "description"))
         return Ensemble({name: group[name][()] for name in names}, {name: group["valid"][name][:] for name in names}, units, descriptions,
                         [STATUS[code] for code in group["status"][:]], [text.decode(errors="replace") for text in group["cause"][:]],
-                        dict(group.attrs.items()))
+                        _all_attributes(group))
 
 
 def read_status(path):
@@ -228,7 +233,12 @@ def read_status(path):
 def read_attributes(path):
     """dict of an ensemble file's attributes."""
     with blueprint.open_to_read(path) as f:
-        return dict(f[ROOT].attrs.items())
+        return _all_attributes(f[ROOT])
+
+
+def _all_attributes(group):
+    large = group.get(LARGE, {})
+    return dict(group.attrs.items()) | {key: large[key][()] for key in large}
 
 
 def read_rows(path, first, last):

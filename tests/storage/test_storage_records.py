@@ -9,7 +9,7 @@ from mpi4py import MPI
 
 from hpcnemd.core.errors import InputError
 from hpcnemd.parallel.serial import SerialComm
-from hpcnemd.storage import checkpoint, journal, provenance
+from hpcnemd.storage import checkpoint, ensemble, journal, provenance
 from hpcnemd.storage.compare import compare
 from hpcnemd.storage.ensemble import EnsembleFile
 
@@ -119,3 +119,14 @@ def test_what_cannot_be_compared_is_said(tmp_path):
     for a, b, said in (("a.h5", "c.h5", "no such file"), ("a.h5", ".", "two files or two folders"), ("a.h5", "b.h5", "not two HDF5")):
         with pytest.raises(InputError, match=said):
             compare(tmp_path / a, tmp_path / b)
+
+
+def test_attributes_that_are_too_large_for_hdf5(tmp_path):
+    """One number for each of 20 000 particles comes back as an attribute; HDF5 ends one at 64 KiB."""
+    kind = np.arange(20000, dtype=np.int32) % 3
+    file = EnsembleFile.create(tmp_path / "e.h5", SerialComm(), 2, {"x": ((3,), "<f8", "", "")}, "gather", {"kind": kind, "few": np.arange(3)})
+    file.write_rows(1, "x", 0, np.arange(3.0))
+    file.close()
+    for found in (ensemble.read(tmp_path / "e.h5").attributes, ensemble.read_attributes(tmp_path / "e.h5")):
+        assert np.array_equal(found["kind"], kind) and found["few"].tolist() == [0, 1, 2]
+    assert ensemble.read(tmp_path / "e.h5").arrays["x"][1].tolist() == [0, 1, 2]
