@@ -160,7 +160,8 @@ def structure_problems(structure, forcefield=None, minimum_distance=0.5):
     excess = float(sum(count * forcefield.charges[forcefield.species.index(name)] for name, count in counts.items()))
     if forcefield.coulomb and abs(excess) > 1e-6 * max(1, len(structure.names)):
         told = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
-        problems.append(f"structure: the cell is charged, {excess:+g} e ({told}); the Coulomb sum needs a neutral cell: add or take away ions")
+        problems.append(f"structure: the cell is charged, {excess:+g} e ({told}); the Coulomb sum needs a neutral cell: add or take away ions, "
+                        "by structure.counts where they are on partly occupied sites")
     return problems
 
 
