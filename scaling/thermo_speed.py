@@ -104,7 +104,7 @@ PARAMETER L(SOL,AA,CC;0) 298.15 20000-4*T; 3000 N !
 PARAMETER L(SOL,BB,CC;0) 298.15 15000; 3000 N !
 """
 BINARY_SWEEP = f"""kind = "calphad"
-block = 32
+block = 120
 [system]
 file = "{DATA}"
 components = ["AA", "BB", "VA"]

@@ -1,4 +1,4 @@
-"""Thermodynamic sweeps over ranks: blocks of grid points in turn to every rank, all into one HDF5 file that does not depend on the number of ranks.
+"""Thermodynamic sweeps over ranks: runs of blocks of grid points in turn to every rank, all into one HDF5 file that does not depend on the number of ranks.
 
 Points are independent, so this is the easy case of scaling. A point that fails is stored with its reason; a file that exists is continued."""
 import os
@@ -46,7 +46,8 @@ def run_sweep(comm, deck, output, writer="auto", progress=None):
     todo = [b for b in range(blocks) if b not in done]
     last, begun, rounds = time.monotonic(), 0, 1
     while begun < len(todo):
-        mine = todo[begun + comm.rank:begun + rounds * comm.size:comm.size]
+        # neighbours in the grid go to one rank: points of one temperature share work
+        mine = todo[begun + comm.rank * rounds:begun + (comm.rank + 1) * rounds]
         begun = min(begun + rounds * comm.size, len(todo))
         for b in mine:
             _one_block(sweep, file, b, n, block)
