@@ -5,6 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 
+VANISHING = 0.02        # of the largest exponent
+
+
 @dataclass(frozen=True)
 class Spectrum:
     """`exponents` (k,) in the order of the vectors, `errors` (k,) standard errors from the scatter of blocks; `time` of all blocks."""
@@ -43,8 +46,11 @@ class Spectrum:
 
     def zeros(self):
         """(number of exponents that vanish, ratio of the smallest other one to the largest of these): the widest gap among the smaller half of |lambda|.
-        A growth that is a power of time leaves |lambda| ~ ln(t)/t, so that the gap widens with the length of the run; what is smaller counts as much."""
-        size = np.maximum(np.sort(np.abs(self.exponents)), math.log(max(self.time, math.e)) / self.time)
+        A growth that is a power of time leaves |lambda| ~ ln(t)/t, so that the gap widens with the length of the run. A time step h
+        leaves the pair of flow and energy at about h^0.7: 0.049, 0.032, 0.020, 0.011 for h = 0.004 ... 0.0005 in soft discs with lambda_1 = 2.5. Both count as 0:
+        what is smaller than ln(t)/t, or than VANISHING times the largest exponent, counts as that."""
+        size = np.sort(np.abs(self.exponents))
+        size = np.maximum(size, max(math.log(max(self.time, math.e)) / self.time, VANISHING * size[-1]))
         half = max(2, len(size) // 2)
         ratio = size[1:half + 1] / size[:half]
         k = int(ratio.argmax())

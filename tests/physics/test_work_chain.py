@@ -65,4 +65,4 @@ def test_chains_in_full(tmp_path, run, table):
     result = result_of(tmp_path, "pulled_chain", run, **table)
     print("\n" + table_of(result))
     check(result, EQUILIBRIUM)
-    assert abs(result.number("Crooks slope, logistic regression").value - 1) < 0.03
+    assert abs(result.number("Crooks slope, logistic regression").value - 1) < 0.02

@@ -178,7 +178,7 @@ def test_estimators_of_a_spectrum():
     np.testing.assert_allclose(found.errors, expected, rtol=0.3)
     exact = Spectrum(rates, np.zeros(6), (rates.sum(), 0.0), 1000.0)
     assert exact.pairing() == pytest.approx(0.1) and exact.pairing(-0.2) == pytest.approx(0.1)
-    assert exact.zeros() == (2, pytest.approx(50.0))
+    assert exact.zeros() == (2, pytest.approx(0.5 / (0.02 * 2.2)))
     assert exact.kaplan_yorke() == pytest.approx(5 + (2.0 + 0.5 - 0.6) / 2.2)
     assert Spectrum(np.array([1.0, -1.0]), np.zeros(2), (0.0, 0.0), 1.0).kaplan_yorke() == 2.0
     value, error = found.kolmogorov_sinai(growth, times)

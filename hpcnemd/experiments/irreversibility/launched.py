@@ -122,7 +122,7 @@ def _held(path, identity, wanted):
     """(replicas of each branch in the file, None), or (None, InputError) where the file is that of another deck or holds more of them."""
     attributes = ensemble.read_attributes(path)
     other = json.loads(str(attributes.get("identity", "{}")))
-    if _without_count(other) != _without_count(identity):
+    if _without_count(other) != _without_count(identity) or "replicas_per_branch" not in attributes:
         return None, InputError(f"{path} holds another ensemble; write another output.folder, or remove that folder first")
     held = int(attributes["replicas_per_branch"])
     if held > wanted:
@@ -152,6 +152,8 @@ def load(folder, model):
         stored = ensemble.read(path)
     except (OSError, KeyError) as problem:
         raise InputError(f"{path}: cannot be read ({problem}); run the deck first") from None
+    if "replicas_per_branch" not in stored.attributes:
+        raise InputError(f"{path}: was not written by this experiment, or by an older version of it; run the deck again with another output.folder")
     count, names, status = int(stored.attributes["replicas_per_branch"]), str(stored.attributes["branches"]).split("\n"), np.array(stored.status)
     rows, causes = {}, {}
     for k, name in enumerate(names):

@@ -174,8 +174,8 @@ def _trend(result, found):
 
 def _structure(result, case, growth, spectrum, zeros):
     """Pairing, zeros, volume of an isolated system."""
-    found, gap = spectrum.zeros()
-    _add(result, case, "exponents that vanish", Estimate(float(found), 0.0), float(zeros), "", f"the next one is {gap:.1f} times larger")
+    found, _ = spectrum.zeros()
+    _add(result, case, "exponents that vanish", Estimate(float(found), 0.0), float(zeros), "", f"the largest of them {np.sort(np.abs(spectrum.exponents))[found - 1]:.2g}, the next one {np.sort(np.abs(spectrum.exponents))[found]:.2g}")
     pairing = spectrum.pairing()
     _add(result, case, "pairing, largest |sum of a pair| / lambda_1", Estimate(pairing, math.nan), None, "", "falls as 1/time; asked: below 1e-3")
     volume = np.abs(np.cumsum(growth.growth.sum(axis=1))).max()
