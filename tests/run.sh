@@ -1,11 +1,12 @@
 #!/bin/bash
 # The README's second command: sets up on the first call, then runs all default tests, without MPI and under mpirun on 1, 2, 3 and 4 ranks.
 #   bash tests/run.sh -m slow            the long physics checks          bash tests/run.sh tests/mpi -k halo     a part
-# HPCNEMD_TEST_WORKERS shares the files of tests without MPI out over so many processes. HPCNEMD_TEST_TIMEOUT (s) kills a launch that hangs. The last line counts all launches together.
+# The files of tests without MPI are shared out over the cores, four at most, or over HPCNEMD_TEST_WORKERS processes. HPCNEMD_TEST_TIMEOUT (s) kills a launch that hangs. The last line counts all launches together.
 . "$(dirname "${BASH_SOURCE[0]}")/../jobs/env.sh"
 cd "$ROOT" || exit 1
 limit=${HPCNEMD_TEST_TIMEOUT:-2400} patience=()
-spread=(-n "${HPCNEMD_TEST_WORKERS:-1}" --dist loadfile)
+cores=$(env -u OMP_NUM_THREADS nproc)           # with that variable set, nproc tells of it and not of the cores
+spread=(-n "${HPCNEMD_TEST_WORKERS:-$((cores < 4 ? cores : 4))}" --dist loadfile)
 case " $* " in *" -m slow"*)                    # one long test is not a hang
     limit=${HPCNEMD_TEST_TIMEOUT:-14400} patience=(-o faulthandler_timeout=7200) spread=()     # these use the cores themselves
     export HPCNEMD_TEST_LIMIT=7200;;
