@@ -104,7 +104,10 @@ class Simulation:
 
     def evaluate(self, observe):
         """Collective. Forces of the present positions; with `observe` also potential energy and virial of all ranks."""
-        result = self.forces.compute(self.state, observe)
+        try:
+            result = self.forces.compute(self.state, observe)
+        except PhysicsError as problem:
+            raise PhysicsError(f"after step {self.step}: {problem}") from None
         if observe:
             self.shared.potential, self.shared.virial = result.potential, result.virial
             self.shared.mesh_force = result.mesh_force

@@ -181,6 +181,9 @@ def test_a_changed_deck_is_not_continued(stopped):
     before = {path: path.read_bytes() for path in deck.with_suffix("").rglob("*.h5*")}
     text = run_deck(deck, 1, expected=2)
     assert "holds a checkpoint of a run with other run.temperature" in text and "Traceback" not in text
+    deck = write_deck(stopped[0].with_name("hotter.toml"), ('block = "0.04 ps"', "blocks = 4"))
+    text = run_deck(deck, 1, expected=2)
+    assert "blocks of 0.04 ps, and this deck asks for blocks of 0.1 ps" in text and 'write block = "0.04 ps" under [run] in place of blocks' in text
     assert before == {path: path.read_bytes() for path in deck.with_suffix("").rglob("*.h5*")}
 
 

@@ -104,13 +104,14 @@ def test_folders(tmp_path):
         base(tmp_path / name / "e.h5")
         (tmp_path / name / "report" / "numbers.json").write_text(json.dumps({"sigma": [1.0, None], "unit": "S/m"}))
         for step in (1, 2) if name == "a" else (0, 1, 2):               # the newest is in another slot
-            checkpoint.save(SerialComm(), tmp_path / name / "checkpoint", {"step": step}, {"x": np.zeros(step)}, step)
+            for folder in ("checkpoint", "checkpoint/replica_0000"):
+                checkpoint.save(SerialComm(), tmp_path / name / folder, {"step": step}, {"x": np.zeros(step)}, step)
     assert compare(tmp_path / "a", tmp_path / "b") == []
     (tmp_path / "b" / "report" / "numbers.json").write_text(json.dumps({"sigma": [1.5, None], "unit": "S/m"}))
-    checkpoint.save(SerialComm(), tmp_path / "b" / "checkpoint", {"step": 2}, {"x": np.ones(2)}, 2)
+    checkpoint.save(SerialComm(), tmp_path / "b" / "checkpoint" / "replica_0000", {"step": 2}, {"x": np.ones(2)}, 2)
     shutil.copy(tmp_path / "a" / "e.h5", tmp_path / "a" / "more.h5md")
     found = compare(tmp_path / "a", tmp_path / "b")
-    assert len(found) == 3 and "more.h5md: only in" in found[0] and "/ranks/x: 2 of 2 values differ" in found[1] and "/sigma/0: 1.0 and 1.5" in found[2]
+    assert len(found) == 3 and "more.h5md: only in" in found[0] and "replica_0000/(newest): /ranks/x: 2 of 2 values differ" in found[1] and "/sigma/0: 1.0 and 1.5" in found[2]
 
 
 def test_what_cannot_be_compared_is_said(tmp_path):
