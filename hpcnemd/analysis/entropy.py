@@ -39,22 +39,39 @@ def boltzmann_h(velocity, edges):
     return float((p * np.log(p / (2 * math.pi * width))).sum()), int(len(p))
 
 
-def maxwell_h(temperature):
-    """H of Maxwell's distribution in a plane, mass 1: -1 - ln(2 pi T)."""
-    return -1.0 - math.log(2 * math.pi * temperature)
+def maxwell_h(temperature, width=0.0):
+    """H of Maxwell's distribution in a plane, mass 1: -1 - ln(2 pi T), or what is left of it in bins of energy of that width."""
+    if not width:
+        return -1.0 - math.log(2 * math.pi * temperature)
+    z = math.exp(-width / temperature)                      # bin k has the share (1 - z) z^k
+    return math.log((1 - z) / (2 * math.pi * width)) - width / temperature * z / (1 - z)
 
 
 def expected_h(n, edges, temperature):
-    """Exact mean of `boltzmann_h` for n independent Maxwell velocities in a plane: bins and finite n are in it. The count of a bin is binomial."""
-    from scipy.stats import binom
-    width = edges[1] - edges[0]
-    p = np.exp(-edges[:-1] / temperature) - np.exp(-edges[1:] / temperature)
-    p[-1] += math.exp(-edges[-1] / temperature)
+    """Mean of `boltzmann_h` for n discs in equilibrium at constant energy: velocities uniform on the sphere of kinetic energy n `temperature` and no
+    total momentum. Bins and finite n are in it; what is left out is of order 1/n^2.
+
+    v^2/2 = (n - 1) T x with x of the density (n - 2)(1 - x)^(n - 3), exactly, which gives the mean count of each bin. The counts scatter as binomial ones
+    times the chance that the energies then add up to n T (a normal density): each disc in a fast bin leaves less energy to the others, which takes
+    about 1/(2n) from the mean of H for independent velocities."""
+    from scipy.special import gammaln, xlog1py, xlogy
+    whole, width = (n - 1) * temperature, edges[1] - edges[0]
+    left = np.clip(1 - np.append(edges[:-1], np.inf) / whole, 0.0, 1.0)         # what lies beyond the last edge counts in the last bin
+    x = np.append(edges[:-1], whole)
+    tail = left**(n - 2)
+    p, first = -np.diff(tail), -np.diff(x * tail + temperature * left**(n - 1))                             # shares, integrals of the energy
     total = 0.0
-    for share in p:
+    for share, part in zip(p[p > 0], first[p > 0]):
         spread = 12 * math.sqrt(n * share * (1 - share)) + 30
-        k = np.arange(max(1, int(n * share - spread)), min(n, int(n * share + spread)) + 1)
-        total += (binom.pmf(k, n, share) * k / n * np.log(k / (n * 2 * math.pi * width))).sum()
+        k = np.arange(max(0, int(n * share - spread)), min(n, int(n * share + spread)) + 1)
+        inside, outside = part / share, (temperature - part) / (1 - share)
+        variance = n * (2 * temperature * whole / n - share * inside**2 - (1 - share) * outside**2)         # of the sum of energies at that count
+        weight = gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1) + xlogy(k, share) + xlog1py(n - k, -share)
+        weight = np.exp(weight - ((k - n * share) * (inside - outside))**2 / (2 * variance))
+        for _ in range(3):                                  # the condition must leave the mean count
+            average = (weight * k).sum() / weight.sum()
+            weight *= np.exp((n * share - average) * (k - n * share) * weight.sum() / (weight * (k - average)**2).sum())
+        total += (weight * xlogy(k, k / (n * 2 * math.pi * width))).sum() / (n * weight.sum())
     return float(total)
 
 

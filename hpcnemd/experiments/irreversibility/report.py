@@ -91,6 +91,11 @@ def draw_figures(result, folder, plots, formats=("png", "pdf")):
     return pictures
 
 
+def legend_above(axis, columns=1, size=8):
+    """A legend over the axis, where it covers neither curves nor marks."""
+    axis.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=columns, fontsize=size)
+
+
 def _counted(result, noun):
     return f"{result.replicas['complete']} {noun} complete, {result.replicas['failed']} broke"
 

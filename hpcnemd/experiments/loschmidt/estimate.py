@@ -3,6 +3,7 @@ import math
 
 import numpy as np
 
+from ...analysis import blocks
 from ...analysis.entropy import crossing, energy_edges, expected_h, maxwell_h, recovery
 from ...analysis.fluctuation import Estimate
 from ...analysis.lyapunov import Spectrum
@@ -132,23 +133,33 @@ def _h_theorem(result, deck, found):
         half = rows["h_function"].shape[1] // 2
         late = slice(half - half // 4, half + 1)
         h, temperature = rows["h_function"][:, late], rows["temperature"][:, late]
-        rest = h - np.array([[expected_h(n, edges, t) for t in line] for line in temperature])
+        rest = h - _expected(n, edges, temperature)
         # after an expansion the flow along the box has to die first: several passages of sound, not less than one box length of thermal motion
         settled = case.time >= (math.sqrt(n / deck.gas.density) if deck.gas.region == "half" else 10.0)
         result.add(f"H - H_eq, {n} discs", _blocked(rest), 0.0 if settled else None,
-                   note="last quarter of the longest way out" + ("" if settled else ", while the gas still flows") + "; H_eq for this number of discs, these bins "
-                        "and the temperature of each look")
+                   note="last quarter of the longest way out" + ("" if settled else ", while the gas still flows") + "; exact H_eq for this number of "
+                        "discs at constant energy, these bins and the temperature of each look")
         corrected = _blocked(h - (rows["occupied"][:, late] - 1) / (2 * n))
-        result.add(f"H corrected, {n} discs", corrected, None, note=f"Maxwell at the same temperature: {np.mean([maxwell_h(t) for t in temperature.ravel()]):.4f}")
+        maxwell, binned = (np.mean([maxwell_h(t, width) for t in temperature.ravel()]) for width in (0.0, edges[1]))
+        result.add(f"H corrected, {n} discs", corrected, None, note=f"Miller-Madow; Maxwell at the same temperature: {maxwell:.4f}, in these bins {binned:.4f}")
         result.add(f"a2 at the start, {n} discs", mean_of(rows["fourth_moment"][:, 0]), -0.5 if deck.gas.start == "equal_speeds" and not n % 2 else None)
-        result.add(f"a2 after the expansion, {n} discs", _blocked(rows["fourth_moment"][:, late]))
+        result.add(f"a2 after the expansion, {n} discs", _blocked(rows["fourth_moment"][:, late]), None,
+                   note="0 for Maxwell; after equal speeds -1/(discs that have shared their heat), which goes on as 1/time")
+
+
+def _expected(n, edges, temperature):
+    """expected_h for an array of temperatures that lie close together."""
+    low, high = float(temperature.min()), float(temperature.max())
+    return np.polynomial.Chebyshev.interpolate(lambda some: [expected_h(n, edges, one) for one in some], 4, (low, max(high, low * (1 + 1e-9))))(temperature)
 
 
 def _blocked(looks):
-    """Estimate of the mean of looks (replicas, looks). Neighbouring looks share velocities: the error is the larger one of blocks of three and of single looks."""
-    blocks = max(2, looks.shape[1] // 3)
-    means = mean_of([part.mean() for line in looks for part in np.array_split(line, blocks)])
-    return Estimate(float(looks.mean()), max(means.error, mean_of(looks.ravel()).error))
+    """Estimate of the mean of looks (replicas, looks). Looks share velocities, which live for some collisions: replicas are the samples where there are
+    enough of them, else blocks so long that they are independent."""
+    if len(looks) >= blocks.FEWEST:
+        return mean_of(looks.mean(axis=1))
+    found = blocks.mean_estimate(list(looks))
+    return Estimate(found.value, found.error)
 
 
 def _sentences(result, found):

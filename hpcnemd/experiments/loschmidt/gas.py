@@ -13,7 +13,7 @@ from ...parallel.serial import SerialComm
 from ..irreversibility.launched import PreparedEnsemble
 
 CELLS = 10              # per axis, of the entropy of places
-SHOWN = 2500            # discs of a snapshot
+SHOWN = 2500            # discs of a snapshot, drawn by lot from all
 BLOCKS = 8              # of the Lyapunov exponent
 PROBE = 225             # discs of its measurement: the exponent hardly depends on their number
 LYAPUNOV_STRETCH = 0.25
@@ -88,7 +88,7 @@ class LoschmidtModel:
             "hash_start": ((32,), "u1", "", "SHA-256 of places and velocities at the start"),
             "hash_turn": ((32,), "u1", "", "the same before the inversion"),
             "hash_end": ((32,), "u1", "", "the same after the way back and a second inversion"),
-            "snapshot": ((3, shown, 2), "<f4", "box lengths", "places of the first discs at the start, at the inversion and at the end")}
+            "snapshot": ((3, shown, 2), "<f4", "box lengths", "places of some discs, drawn by lot, at the start, at the inversion and at the end")}
         if deck.reversal.lyapunov_time:
             self.schema |= {"lyapunov_growth": ((BLOCKS,), "<f8", "", "logarithm of the growth of a tangent vector in each block; 0 in cases that do not measure it"),
                             "lyapunov_time": ((BLOCKS,), "<f8", "reduced", "length of each block")}
@@ -115,7 +115,7 @@ class LoschmidtModel:
         deck = self.deck
         gas = DiscGas(comm, math.sqrt(case.particles / deck.gas.density), deck.gas.timestep, case.arithmetic)
         gas.load(*start_of(deck.gas, case.particles, deck.run.seed, replica))
-        record = Record(self, gas)
+        record = Record(self, gas, case.particles)
         hashes = [gas.sha256()]
         origin = gas.gather()
         record.way(case.time)
@@ -162,10 +162,11 @@ class LoschmidtModel:
 class Record:
     """What is seen of one run."""
 
-    def __init__(self, model, gas):
+    def __init__(self, model, gas, particles):
         self.model, self.gas = model, gas
         self.edges = energy_edges(model.deck.gas.temperature)
-        self.shown = model.schema["snapshot"][0][1]
+        shown = model.schema["snapshot"][0][1]
+        self.frame, self.drawn = (shown, 2), generator(model.deck.run.seed, "shuffle").permutation(particles)[:shown]
         self.time, self.looks, self.snapshots = 0.0, [], []
 
     def way(self, duration):
@@ -193,8 +194,8 @@ class Record:
         self.looks.append({"time": self.time, "entropy": float(shannon(np.bincount(cell[:, 0] + CELLS * cell[:, 1], minlength=CELLS**2))), "h_function": h,
                            "occupied": occupied, "fourth_moment": fourth_moment(velocity), "temperature": kinetic / len(velocity), "energy": kinetic + potential})
         if picture:
-            frame = np.zeros((self.shown, 2), np.float32)
-            frame[:min(self.shown, len(share))] = share[:self.shown]
+            frame = np.zeros(self.frame, np.float32)
+            frame[:len(self.drawn)] = share[self.drawn]
             self.snapshots.append(frame)
 
     def close(self, origin):

@@ -54,6 +54,8 @@ def lorentz(result, figure):
     line = np.geomspace(density[0] / 2, density[-1] * 1.5, 50)
     axis.plot(line, [lorentz_gas(n) for n in line], color=RED, ls="--", label="kinetic theory, low density")
     axis.set_xscale("log")
+    axis.set_xticks(density, [f"{n:g}" for n in density])
+    axis.set_xticks([], minor=True)
     axis.set_xlabel("density n a²")
     axis.set_ylabel("λ / (n a v)")
     axis.legend()

@@ -4,6 +4,7 @@ import functools
 import numpy as np
 
 from ..ionic_conductivity.figures import BLACK, BLUE, GREEN, ORANGE, RED
+from ..irreversibility.report import legend_above
 
 COLOURS = (BLUE, RED, GREEN, ORANGE)
 WORDS = {"dragged_trap": "dragged harmonic trap", "stiffened_trap": "stiffened harmonic trap", "breathing_trap": "harmonic trap driven in cycles",
@@ -32,8 +33,8 @@ def distributions(result, figure):
     axis.axvline(found["free_energy"], color=BLACK, ls="--", lw=1.2, label=f"ΔF by BAR, {found['free_energy']:.4g}")
     axis.set_xlabel("work w ($k_B T$)")
     axis.set_ylabel("probability density (1/$k_B T$)")
-    axis.set_ylim(0, 1.3 * max(found["forward"].max(), found["reverse"].max()))
-    axis.legend(loc="upper right", ncols=2, fontsize=9)
+    axis.set_ylim(bottom=0)
+    legend_above(axis, 2, 9)
     text = "Work distributions of the forward and the time-reversed protocol over the range in which both have samples; by Crooks' theorem they cross at the free energy difference."
     if "undone" in result.curves:
         text += " Dotted: the same end states with reversed velocities give back every trajectory's work, so that their distribution is the forward one."
