@@ -95,10 +95,17 @@ def test_contraction_is_dissipation_in_the_steady_state(tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("field, duration, seed", [(0.5, 0.5, 1), (0.5, 1.0, 2), (1.0, 1.0, 3)])
 def test_transients_in_full(tmp_path, field, duration, seed):
-    """361 000 transients: slope within 2 % and two standard errors of 1; both averages of the current within 2 %. The seeds were fixed beforehand; with others
-    right code would miss the two standard errors in 5 % of the cases (the accepted limit of the method's notes), and 2 % in less than 1 %."""
-    result = result_of(tmp_path, "colour_field", {"replicas": 4512, "batch": 32, "samples": 20, "seed": seed}, field=field, duration=duration)
-    print("\n" + table_of(result))
+    """361 000 transients: slope within 2 % and two standard errors of 1; both averages of the current within 2 %. Two standard errors are missed by right code
+    in one case of twenty: where that happens an independent ensemble of the same size decides, which must be within two. So right code fails in
+    0.05^2 = 0.25 % of the cases, 0.8 % with the numbers that are held to three standard errors; a slope that is wrong by three standard errors fails in 71 %, by four in 95 %."""
+    def ensemble(seed):
+        result = result_of(tmp_path / str(seed), "colour_field", {"replicas": 4512, "batch": 32, "samples": 20, "seed": seed}, field=field, duration=duration)
+        print("\n" + table_of(result))
+        return result
+
+    result = ensemble(seed)
+    if abs(result.number("slope of ln P/P, dissipation").distance) > 2:
+        result = ensemble(seed + 100)
     trusted = ("<exp(-dissipation)>",) if result.number("<exp(-dissipation)>").trusted else ()
     check(result, ("direct - TTCF", *trusted))
     check(result, ("slope of ln P/P, dissipation",), 2.0)

@@ -4,7 +4,7 @@ from itertools import cycle
 import numpy as np
 
 from ...analysis.lyapunov import lorentz_gas
-from ..ionic_conductivity.figures import BLACK, BLUE, CYCLE, GREEN, RED
+from ..ionic_conductivity.figures import BLACK, BLUE, CYCLE, RED
 
 FULL = 6                # a spectrum with fewer exponents is no picture
 
@@ -29,7 +29,8 @@ def spectra(result, figure):
         axis.set_xlabel("index i of the pair")
         axis.set_ylabel("Lyapunov exponent λ (1/time)")
         axis.legend(fontsize=7)
-    return ("Lyapunov spectra: λ_i (filled) and its partner λ_(D+1−i) (open); lines: half their sums, which are 0 in equilibrium and −⟨α⟩/2 under an isokinetic thermostat. " + conditions(result))
+    return ("Lyapunov spectra: λ_i (filled) and its partner λ_(D+1−i) (open); lines: half their sums, which are 0 in equilibrium and −⟨α⟩/2 under an isokinetic thermostat, but for the "
+            "last pair, of the flow and the kinetic energy. " + conditions(result))
 
 
 def _spectrum(axis, case, spectrum, colour):
@@ -77,7 +78,7 @@ def driven(result, figure):
     left.set_xlabel("field (reduced)")
     left.set_ylabel("rate (k_B per time)")
     left.legend(fontsize=8)
-    for (case, growth), colour in zip(found.items(), cycle((BLUE, GREEN, RED, BLACK))):
+    for (case, growth), colour in zip(found.items(), cycle(CYCLE)):
         ordered = np.sort(growth.spectrum.exponents)[::-1]
         alpha = growth.contraction.sum() / growth.times.sum() / (2 * n - 1)
         right.plot(np.arange(1, 2 * n + 1), ordered[:2 * n] + ordered[::-1][:2 * n], "o", ms=4, color=colour, label=f"field {case.value:g}")

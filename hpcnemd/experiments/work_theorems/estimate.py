@@ -195,7 +195,7 @@ def reversible(result, model, rows):
     # work and shadow work together are the energy change, for which the theorem is exact at any time step: the map keeps phase volume and can be reversed
     between_equilibria(result, model.exact(), rows["energy_change"] / temperature, rows["rested_energy_change"] / temperature, temperature)
     edges = result.curves.get("crooks", {}).get("edges", common_edges(work, -rested * unit / temperature))
-    result.curves["undone"] = {"edges": edges, "undone": np.histogram(-undone * unit / temperature, edges)[0] / len(work) / np.diff(edges)}
+    result.curves["undone"] = {"edges": edges, "undone": np.histogram(shadow - undone * unit / temperature, edges)[0] / len(work) / np.diff(edges)}
 
 
 def common_edges(a, b, bins=40):
