@@ -96,11 +96,17 @@ def mean_square(path, longest):
     return result
 
 
-def _slopes(paths, longest):
+def slopes(paths, longest):
     """(longest,) mean over paths of the increase of the mean squared displacement from lag to lag + 1; paths weigh by their length."""
     weights = np.array([len(path) - 1 for path in paths], dtype=np.float64)
     total = sum(w * np.diff(mean_square(path, longest)) for w, path in zip(weights, paths))
     return total / weights.sum(), float(weights.sum())
+
+
+def slope_spread(samples, steps):
+    """Relative variance of `green_kubo` at a window of `samples` in paths of `steps` sampling intervals in all (Priestley, 6.2.4)."""
+    half = samples // 2
+    return 4 * (half + (samples - half) / 3) / steps
 
 
 def green_kubo(paths, sample, volume, temperature, samples):
@@ -109,9 +115,9 @@ def green_kubo(paths, sample, volume, temperature, samples):
     (8/3) window / time of all axes and replicas (Priestley, Spectral Analysis and Time Series, 6.2.4; Gaussian noise, confirmed
     on known processes in the tests)."""
     half = samples // 2
-    slopes, steps = _slopes(paths, samples)
-    value = SIEMENS_PER_METRE / (2 * volume * BOLTZMANN * temperature * sample) * float(slopes[half:].mean())
-    spread = 4 * (half + (samples - half) / 3) / steps
+    rise, steps = slopes(paths, samples)
+    value = SIEMENS_PER_METRE / (2 * volume * BOLTZMANN * temperature * sample) * float(rise[half:].mean())
+    spread = slope_spread(samples, steps)
     text = f"Green-Kubo, cut {half * sample / 1000:g} to {samples * sample / 1000:g} ps (slope of the Einstein-Helfand line)"
     noise = einstein(paths, sample, volume, temperature, samples).value
     if value > 0.5 * noise:
@@ -123,8 +129,8 @@ def green_kubo(paths, sample, volume, temperature, samples):
 def green_kubo_curve(paths, sample, volume, temperature, longest, noise):
     """The running Green-Kubo integral: (cut fs (L,), sigma S/m (L,), standard error (L,)), the error being sqrt(4 cut / time) of `noise`, the
     conductivity itself (S/m)."""
-    slopes, steps = _slopes(paths, longest)
-    values = SIEMENS_PER_METRE / (2 * volume * BOLTZMANN * temperature * sample) * slopes
+    rise, steps = slopes(paths, longest)
+    values = SIEMENS_PER_METRE / (2 * volume * BOLTZMANN * temperature * sample) * rise
     cut = np.arange(longest) + 0.5
     return cut * sample, values, noise * np.sqrt(4 * cut / steps)
 

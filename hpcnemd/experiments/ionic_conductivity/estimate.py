@@ -2,9 +2,9 @@
 
 Arrays (R replicas, B blocks, T samples, S species; unfinished entries are NaN): `blocks_done` (R,), `impulse`, `current`, `work`, `heat`,
 `energy_change`, `ledger_error`, `kinetic`, `potential`, `temperature` (R, B), `temperature_species` (R, B, S), `pressure` (R, B, 3, 3) GPa,
-`displacement_current` (R, T, 3), `msd` (R, L, S) angstrom^2 of three axes, or (R, L, S, 3).
+`displacement_current` (R, T, 3), `msd` (R, L, S) angstrom^2 of three axes, or (R, L, S, 3); optional `species_displacement` (R, T, S, 3) angstrom.
 Attributes: `mode` (none, constant_field, constant_current), `temperature` K, `volume` angstrom^3, `block`, `sample`, `timestep` fs, `species`, `counts`,
-`charges` (formal, e), `mobile` (names), `axis` (3,) unit vector of the drive, `lags` fs; optional `hop_length` angstrom, `target` (relative error
+`charges` (formal, e), `mobile` (names), `axis` (3,) unit vector of the drive, `lags` fs; optional `mass` (S,), `hop_length` angstrom, `target` (relative error
 wished for).
 Units inside: e, angstrom, fs, eV, K; conductivities in S/m.
 """
@@ -16,7 +16,7 @@ import numpy as np
 
 from ...analysis import blocks, conductivity, einstein
 from ...core.units import BOLTZMANN, SIEMENS_PER_METRE, in_unit
-from . import verdicts
+from . import correlated, verdicts
 
 HOP_LENGTH = 2.0        # angstrom: a Li-Li site distance in garnets
 LEAST_MEMORY = 2000.0   # fs: ions rattle and hop back for 1 to 2 ps in melts and garnets, so shorter windows and blocks are never trusted
@@ -122,7 +122,8 @@ def estimate(arrays, attrs):
     else:
         result.sigma = still["estimate"]
         result.curves["running"] = _running_equilibrium(still, settings)
-    _tracers(result, arrays, settings, still)
+    diffusion = _tracers(result, arrays, settings, still)
+    correlated.collect(result, arrays, attrs, settings, still, diffusion)
     _state(result, rows, arrays, done, settings)
     verdicts.collect(result, rows, settings)
     result.numbers["conductivity"] = result.sigma.as_dict() if result.sigma else None
@@ -250,20 +251,20 @@ def _driven_curves(result, rows, response, outcome, settings):
 
 # ---- tracers, temperature, pressure, ledger ----------------------------------------------------------------------------
 def _tracers(result, arrays, settings, still):
-    """Diffusion of each species, Nernst-Einstein conductivity of the mobile ones, Haven ratio."""
+    """Diffusion of each species, Nernst-Einstein conductivity of the mobile ones, Haven ratio; {species: Estimate of D}."""
     if "msd" not in arrays or len(settings.lags) < 4:
-        return
+        return {}
     msd = np.asarray(arrays["msd"], dtype=np.float64)
     axes = [a for a in range(3) if not (settings.driven and settings.axis[a] != 0.0)]
     finite = np.isfinite(msd).all(axis=tuple(range(2, msd.ndim)))
     keep = np.flatnonzero(finite[:, 0])
     reached = int(np.cumprod(finite[keep].all(axis=0)).sum()) if len(keep) else 0      # lags that every replica has reached
     if reached < 4 or not axes:
-        return
+        return {}
     msd, lags = msd[:, :reached], settings.lags[:reached]
     longest = float(lags[-1])
     start = min(max(longest / 4, still["window"].samples * settings.sample if still else 0.0), longest / 2)
-    table, mobile = {}, []
+    table, mobile, found = {}, [], {}
     for s, name in enumerate(settings.species):
         if not settings.counts[s]:
             continue
@@ -271,6 +272,7 @@ def _tracers(result, arrays, settings, still):
         d = einstein.diffusion(np.array(lines), lags, start)
         if len(lines) == 1:
             d = einstein.independent_error(d, longest, result.numbers["length"]["time_fs"], settings.counts[s])
+        found[name] = d
         table[name] = d.as_dict() | {"cm2_per_s": d.value * 0.1, "error_cm2_per_s": d.error * 0.1 if math.isfinite(d.error) else None}
         if name in settings.mobile:
             mobile.append((d, settings.charges[s], settings.counts[s]))
@@ -280,6 +282,7 @@ def _tracers(result, arrays, settings, still):
     result.numbers["nernst_einstein"] = uncorrelated.as_dict()
     if result.sigma:
         result.numbers["haven_ratio"] = einstein.haven(uncorrelated, result.sigma).as_dict()
+    return found
 
 
 def _state(result, rows, arrays, done, settings):
