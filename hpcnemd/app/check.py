@@ -52,6 +52,9 @@ def prepare_and_check(loaded, ranks):
         return prepared, problems + [f"--ranks {ranks}: at least 1 is needed"]
     per_replica = deck.parallel.ranks_per_replica or choose_ranks_per_replica(ranks, deck.run.replicas)
     problems += check_layout(ranks, deck.run.replicas, per_replica, deck.parallel.grid)
+    engine = getattr(getattr(prepared, "system", None), "engine", None)
+    if engine is not None and per_replica > 1 and engine.indivisible():
+        problems.append(f"{per_replica} ranks per replica: {engine.indivisible()}")
     need = getattr(loaded.experiment, "disk_need", disk_need)(deck, prepared) if prepared is not None else {"checkpoints": 1 << 16}
     problems += folder_problems(loaded.folder, need["checkpoints"] // (2 * deck.run.replicas), sum(need.values()))
     return prepared, problems
@@ -75,7 +78,7 @@ def forcefield_lines(system):
     from ..forces.forcefield import describe
     field = system.forcefield
     yield f"{field.name}: {field.description}"
-    rows = [tuple(str(cell) for cell in row) for row in describe(field)]
+    rows = [tuple(str(cell) for cell in row) for row in (field.describe() if system.engine is not None else describe(field))]
     widths = [max(len(row[k]) for row in rows) for k in range(3)]
     for row in rows:
         yield f"{row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]:<{widths[2]}}  {row[3]}".rstrip()
@@ -85,6 +88,9 @@ def forcefield_lines(system):
 
 def force_lines(system):
     from ..experiments.system import cutoff_limit
+    if system.engine is not None:
+        yield from engine_lines(system)
+        return
     yield f"cutoff {system.cutoff:g} angstrom (limit for this cell: {cutoff_limit(system.box):.4g}), skin {system.skin:g} angstrom, truncation {system.truncation}"
     coulomb = system.coulomb
     if coulomb is None:
@@ -103,6 +109,18 @@ def force_lines(system):
                f"of {coulomb.force_scale:.3g} eV/angstrom (wanted: {coulomb.accuracy:.0e})")
 
 
+def engine_lines(system):
+    """What an ASE calculator is asked for, and whether ranks can share a replica."""
+    engine, able = system.engine, system.engine.calculator().implemented_properties
+    told = ", ".join(f"{key} = {value!r}" for key, value in engine.arguments.items())
+    yield f"ASE calculator {engine.factory}({told}): {', '.join(able)}"
+    yield "pressure: " + ("of the calculator's stress" if "stress" in able else "not known (the calculator has no stress)")
+    why = engine.indivisible()
+    yield f"domains: {why}" if why else (f"domains: ranks can share a replica; each hands over its atoms and all images within {2 * engine.reach:g} angstrom"
+                                         + ("" if "stresses" in able else "; the pressure is then not known (no atomic stresses)"))
+    yield "a run that was stopped goes on bit for bit where the calculator's numbers depend on the positions alone"
+
+
 def layout_lines(deck, system, ranks):
     from ..parallel.layout import choose_grid, choose_ranks_per_replica
     per_replica = deck.parallel.ranks_per_replica or choose_ranks_per_replica(ranks, deck.run.replicas)
@@ -113,6 +131,8 @@ def layout_lines(deck, system, ranks):
            + (f", {rounds} one after another" if rounds > 1 else ""))
     edge = system.box.lengths / np.array(grid)
     yield f"domains {' x '.join(str(n) for n in grid)}, each {' x '.join(f'{one:.4g}' for one in edge)} angstrom, {len(system.species) / per_replica:.4g} ions"
+    if system.engine is not None:
+        return
     ghosts, pairs = neighbourhood(system, edge)
     yield f"ghost ions per rank about {ghosts:.0f}, pairs in the lists about {pairs / per_replica:.3g} per rank"
     yield f"memory about {memory_need(len(system.species) / per_replica, ghosts, pairs / per_replica) / 2**20:.0f} MiB per rank, libraries included"

@@ -8,6 +8,7 @@ from ..core.box import Box
 from ..core.errors import InputError
 from ..core.state import Species, State
 from ..dynamics.simulation import Simulation
+from ..forces.ase_engine import AseForces, Engine, ase_field
 from ..forces.coulomb import CoulombSettings, choose_coulomb, coulomb_force_scale
 from ..forces.evaluator import Forces
 from ..forces.forcefield import ForceField, load_forcefield
@@ -23,7 +24,8 @@ CUTOFF_LIMIT = 3.0      # box lengths: beyond it a particle would have hundreds 
 class System:
     """`species` (n,) int32 rows of `kinds`; `position` (n, 3) angstrom; `counts` (s,). `coulomb` is None where nothing is charged.
     `grain` (n,) int32 of each ion, None where there are no grains; `notes`: lines on how the structure was built; `rough`: it needs to be relaxed;
-    `precision`: of the pair forces, "double" or "mixed"."""
+    `precision`: of the pair forces, "double" or "mixed". `engine`: the ASE calculator that takes the place of the force field's pairs, or None; `cutoff` is then
+    its range, 0 where it needs whole cells."""
     box: Box
     kinds: Species
     species: np.ndarray
@@ -38,6 +40,7 @@ class System:
     notes: tuple = ()
     rough: bool = False
     precision: str = "double"
+    engine: Engine | None = None
 
     @property
     def structure(self):
@@ -91,11 +94,8 @@ def _inside_the_wall(structure, forcefield, kinds, species, cutoff, truncation, 
 def system_of_deck(structure_table, forcefield_table, base="."):
     """The System of a deck's two tables; `base`: the deck's folder, where relative paths start. Raises InputError."""
     problems, field, structure = [], None, None
-    table = forcefield_table.table
-    if Path(base, table).is_file():
-        table = str(Path(base, table))
     try:
-        field = load_forcefield(table)
+        field = _field(forcefield_table, base)
     except InputError as error:
         problems += error.problems
     charges = dict(zip(field.species, field.charges.tolist())) if field is not None else None
@@ -106,16 +106,52 @@ def system_of_deck(structure_table, forcefield_table, base="."):
         problems += error.problems
     if problems:
         raise InputError(problems)
+    if forcefield_table.calculator is not None:
+        engine = Engine(forcefield_table.calculator, dict(forcefield_table.arguments), forcefield_table.interaction_range, str(base))
+        return _system_of_engine(structure, field, engine, forcefield_table.skin, structure_table.minimum_distance)
     coulomb = forcefield_table.coulomb
     return prepare_system(structure, field, coulomb=coulomb.method, accuracy=coulomb.accuracy, cutoff=forcefield_table.cutoff, skin=forcefield_table.skin,
                           truncation=forcefield_table.truncation, damping=coulomb.damping, minimum_distance=structure_table.minimum_distance,
                           precision=forcefield_table.precision)
 
 
+def _field(forcefield_table, base):
+    """The force field of a table, or the species of a calculator."""
+    if forcefield_table.calculator is not None:
+        return ase_field(forcefield_table.calculator, forcefield_table.formal_charges, forcefield_table.masses)
+    table = forcefield_table.table
+    return load_forcefield(str(Path(base, table)) if Path(base, table).is_file() else table)
+
+
+def _system_of_engine(structure, field, engine, skin, minimum_distance):
+    """The System of an ASE calculator; it is made once, so that what is wrong with it is known before any work."""
+    problems = structure_problems(structure, field, minimum_distance)
+    if problems:
+        raise InputError(problems)
+    engine.calculator()
+    kinds, species = kinds_of(structure, field)
+    counts = np.bincount(species, minlength=len(kinds.names))
+    return System(structure.box, kinds, species, structure.positions, counts, field, float(engine.reach or 0.0), float(skin), "none", None,
+                  structure.grain, structure.notes, structure.rough, engine=engine)
+
+
+def forces_of(system, domain, counts=None):
+    """Collective. The forces of a System on a domain; `counts`: where they are not the system's own."""
+    if system.engine is not None:
+        return AseForces(system.engine, system.kinds, system.box, domain, system.skin)
+    return Forces(system.forcefield, system.kinds, system.box, domain, system.cutoff, system.skin, system.truncation, system.coulomb,
+                  counts=system.counts if counts is None else counts, precision=system.precision)
+
+
+def domain_of(system, comm, grid):
+    """Collective. The Domain of this rank, with the ghosts that the system's forces need."""
+    if system.engine is not None:
+        return Domain(comm, system.box, grid, 2 * system.cutoff + system.skin if comm.size > 1 else 0.0, whole=True)
+    return Domain(comm, system.box, grid, system.cutoff + system.skin)
+
+
 def simulation_of(system, colour, comm, grid, timestep, seed, replica):
     """Collective over `comm`. A Simulation of the System on a grid of ranks, without particles yet."""
-    domain = Domain(comm, system.box, grid, system.cutoff + system.skin)
+    domain = domain_of(system, comm, grid)
     state = State.empty(system.box, system.kinds, 64)
-    forces = Forces(system.forcefield, system.kinds, system.box, domain, system.cutoff, system.skin, system.truncation, system.coulomb, counts=system.counts,
-                    precision=system.precision)
-    return Simulation(state, domain, forces, colour, timestep, seed, replica)
+    return Simulation(state, domain, forces_of(system, domain), colour, timestep, seed, replica)

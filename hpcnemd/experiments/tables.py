@@ -3,7 +3,7 @@
 Each key's comment in a deck written by `hpcnemd init` comes from the `description` here."""
 import difflib
 import typing
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field as Key, model_validator
 
@@ -124,12 +124,30 @@ class CoulombTable(Table):
 
 class ForcefieldTable(Table):
     """How they act on each other."""
-    table: str = Key(description="name of a shipped force field, or the path of your own TOML table")
+    table: str | None = Key(None, description="name of a shipped force field, or the path of your own TOML table; or")
+    calculator: str | None = Key(None, description="an ASE calculator, \"package.module.Calculator\", or \"file.py:function\" beside the deck")
+    arguments: dict[str, Any] = Key({}, description="keywords of the calculator, { model = \"medium\" }")
+    formal_charges: dict[str, float] = Key({}, description="of the species of a calculator, { Li = 1, O = -2 }: they carry the current")
+    masses: dict[str, float] = Key({}, description="u, where they are not ASE's atomic masses")
+    interaction_range: Length | None = Key(None, description="range of a calculator's atomic energies, with which ranks can share the space of a replica")
     cutoff: Length | None = Key(None, description="range of the pair forces; default: the table's own")
     skin: Length = Key(1.0, description="extra range of the neighbour lists")
     truncation: Literal["shift_force", "shift", "switch", "plain"] = Key("shift_force", description="what happens at the cutoff: shift_force, shift, switch, plain")
     coulomb: CoulombTable = Key(CoulombTable(), description="Coulomb forces")
     precision: Literal["double", "mixed"] = Key("double", description="of the pair forces: double, or mixed (pairs in 32 bits, sums in 64; `check` measures what it costs)")
+
+    @model_validator(mode="after")
+    def _checks(self):
+        if _one_of(self, "table", "calculator") is None:
+            raise ValueError("say what the forces are; write table = \"llzo_buckingham\" or calculator = \"package.module.Calculator\"")
+        own = {"table": ("cutoff", "truncation", "coulomb", "precision"), "calculator": ("arguments", "formal_charges", "masses", "interaction_range")}
+        here, there = ("table", "calculator") if self.calculator is None else ("calculator", "table")
+        wrong = [name for name in own[there] if name in self.model_fields_set and getattr(self, name) != type(self).model_fields[name].default]
+        if wrong:
+            raise ValueError(f"{', '.join(wrong)} belongs to a {there}, not to a {here}; remove it")
+        if self.calculator is not None and not self.formal_charges:
+            raise ValueError("a calculator does not know who carries the current; write formal_charges = { Li = 1, O = -2 } with every species")
+        return self
 
 
 class ThermostatTable(Table):

@@ -62,8 +62,9 @@ def _axis_offsets(cuts, target, width):
     return sorted(found)
 
 
-def routes_to(target, box, grid, cuts, width):
-    """The routes that end at `target`, ordered by source, then by offset (x, y, z)."""
+def routes_to(target, box, grid, cuts, width, whole=False):
+    """The routes that end at `target`, ordered by source, then by offset (x, y, z): from the half of the surroundings that makes every pair once, or
+    from the `whole` of them."""
     at = coordinate_of(target, grid)
     axes = [_axis_offsets(cuts[axis], at[axis], width) if axis < box.dimensions else [(0, 0.0)] for axis in range(3)]
     lower = np.array([cuts[axis][at[axis]] for axis in range(3)])
@@ -72,7 +73,7 @@ def routes_to(target, box, grid, cuts, width):
     for dx, gx in axes[0]:
         for dy, gy in axes[1]:
             for dz, gz in axes[2]:
-                if (dz, dy, dx) <= (0, 0, 0) or gx * gx + gy * gy + gz * gz > limit:
+                if (dz, dy, dx) == (0, 0, 0) or not whole and (dz, dy, dx) < (0, 0, 0) or gx * gx + gy * gy + gz * gz > limit:
                     continue
                 place = (at[0] + dx, at[1] + dy, at[2] + dz)
                 turns = np.array([place[axis] // grid[axis] for axis in range(3)])
@@ -81,12 +82,12 @@ def routes_to(target, box, grid, cuts, width):
     return sorted(routes, key=lambda route: (route.source, route.offset))
 
 
-def routes_of(rank, box, grid, cuts, width):
+def routes_of(rank, box, grid, cuts, width, whole=False):
     """(incoming, outgoing) routes of a rank; outgoing ones ordered by target, then by offset."""
-    incoming = routes_to(rank, box, grid, cuts, width)
+    incoming = routes_to(rank, box, grid, cuts, width, whole)
     outgoing = []
     for target in _possible_targets(rank, box, grid, cuts, width):
-        outgoing += [route for route in routes_to(target, box, grid, cuts, width) if route.source == rank]
+        outgoing += [route for route in routes_to(target, box, grid, cuts, width, whole) if route.source == rank]
     return incoming, outgoing
 
 

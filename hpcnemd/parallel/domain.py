@@ -18,11 +18,12 @@ __all__ = ["Domain", "check_halo", "fold", "gather_sorted", "halo", "migrate", "
 class Domain:
     """The brick of this rank of `comm`, on a grid of bricks (3 ints, x slowest in rank order) that fills the box.
 
-    `halo_width` (angstrom): ghosts are all images within it; it may exceed bricks and box. `cuts`: 3 arrays of grid + 1 edges from 0 to the box
+    `halo_width` (angstrom): ghosts are the images within it, on the half of the surroundings that makes every pair once, or on the `whole` of them (for forces of
+    more than pairs); it may exceed bricks and box. `cuts`: 3 arrays of grid + 1 edges from 0 to the box
     length (default: equal bricks); the same on all ranks. Raises InputError where grid, ranks, box or cuts do not fit together.
     """
 
-    def __init__(self, comm, box, grid, halo_width, cuts=None):
+    def __init__(self, comm, box, grid, halo_width, cuts=None, whole=False):
         self.comm, self.box = comm, box
         self.rank, self.size = comm.rank, comm.size
         self.grid = tuple(int(count) for count in grid)
@@ -32,7 +33,7 @@ class Domain:
         self.coordinate = coordinate_of(self.rank, self.grid)
         self.lower = np.array([self.cuts[axis][self.coordinate[axis]] for axis in range(3)])
         self.upper = np.array([self.cuts[axis][self.coordinate[axis] + 1] for axis in range(3)])
-        self.incoming, self.outgoing = routes_of(self.rank, box, self.grid, self.cuts, self.halo_width)
+        self.incoming, self.outgoing = routes_of(self.rank, box, self.grid, self.cuts, self.halo_width, whole)
         self.plan = HaloPlan(self.rank, self.incoming, self.outgoing)
         self.known_ids = None               # (n,) ids owned after the last migrate: what must still be there at the next
         self.expected = None                # (count, sum of ids) over all ranks

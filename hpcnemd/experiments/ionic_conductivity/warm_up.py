@@ -9,9 +9,8 @@ from ...dynamics.loop import advance
 from ...dynamics.observers import Series
 from ...dynamics.simulation import Simulation
 from ...dynamics.thermostat import make_thermostat
-from ...forces.evaluator import Forces
-from ...parallel.domain import Domain
 from ...parallel.serial import SerialComm
+from ..system import domain_of, forces_of
 
 FEW = 24
 
@@ -22,9 +21,8 @@ def warm_up(prepared):
     few = np.unique(np.linspace(0, len(system.species) - 1, FEW).astype(int))
     counts = np.bincount(system.species[few], minlength=len(system.kinds.names))
     state = State.of(system.box, system.kinds, system.species[few], system.position[few])
-    domain = Domain(SerialComm(), system.box, (1, 1, 1), system.cutoff + system.skin)
-    forces = Forces(system.forcefield, system.kinds, system.box, domain, system.cutoff, system.skin, system.truncation, system.coulomb, counts=counts,
-                    precision=system.precision)
+    domain = domain_of(system, SerialComm(), (1, 1, 1))
+    forces = forces_of(system, domain, counts)
     colour = replace(prepared.colour, counts=counts.astype(np.float64))
     sim = Simulation(state, domain, forces, colour, 1e-3)
     bath = deck.run.thermostat
