@@ -14,9 +14,11 @@ SUMMARIES = {
     "react": "reaction enthalpies, entropies and equilibrium constants over temperature",
     "gibbs": "gas and condensed phases of least Gibbs energy for given elements",
     "cp": "heat capacity to enthalpy, entropy and Gibbs energy, with transitions",
-    "eos": "saturation curve of an equation of state (Lennard-Jones, van der Waals, water)",
+    "activity": "activities, mixing and miscibility gap of a solution model (regular, Redlich-Kister, Wilson, NRTL)",
+    "eos": "states, potentials and saturation curve of an equation of state (Lennard-Jones, van der Waals, water)",
     "clapeyron": "slope of a coexistence line",
     "link": "diffusion, Haven ratio and chemical diffusion from a conductivity",
+    "free_energy": "free energies from simulated U(T) and from work, beside the integral of Cp",
     "kinetics": "what driving forces do: precipitation, decomposition, interfaces, diffusion couples",
 }
 

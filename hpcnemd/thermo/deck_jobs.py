@@ -1,30 +1,23 @@
 """What the decks of the commands ask for: each function reads one TOML file and returns its Outcome: records, tables and figures."""
-from dataclasses import dataclass, field
-
 import numpy as np
 
-from . import clapeyron, diagram, eos, figures, gmin, kinetics, transport_link
+from . import calphad_map, clapeyron, diagram, figures, gmin, kinetics, transport_link
 from .binary import SolutionPhase, spinodal, tie_lines
 from .calphad import System
 from .cp import transition
 from .deck import REQUIRED, finish, open_deck, read_substances
+from .deck_fluids import equation_of_state
+from .deck_free_energy import free_energies
+from .deck_solutions import activities, isomerisation
 from .errors import BeyondBinary, ThermoInputError, UnknownPhase
 from .from_tdb import binary_phases
-from .ledger import Candidate, DataSet, Record
+from .ledger import Candidate, Record
+from .outcome import Outcome
 from .reaction import parse_reaction
 from .sweep_grid import choose_candidates, left_out
 
 
 LEAST_LATENT_HEAT = 10.0        # J/mol: a smaller step of H between two temperature ranges is the rounding of published coefficients
-
-
-@dataclass
-class Outcome:
-    """`records` to print and store; `tables` {name: rows}; `figures` {name: function -> matplotlib Figure}; `failed` points."""
-    records: list
-    tables: dict = field(default_factory=dict)
-    figures: dict = field(default_factory=dict)
-    failed: int = 0
 
 
 def _given(table, name):
@@ -59,7 +52,8 @@ def equilibrium(path, strict=False):
 
 
 def binary(path, strict=False):
-    """[system] as above (two components, own code); [grid] temperature; optional gibbs_at: temperatures of G(x) figures."""
+    """[system] as above (two components); [grid] temperature, pressure; optional gibbs_at: temperatures of G(x) figures (own code). What own code does not
+    cover goes through the mapping of pycalphad."""
     deck, folder = open_deck(path)
     build = _system(deck, folder)
     grid = deck.table("grid")
@@ -74,6 +68,10 @@ def binary(path, strict=False):
     if len(system.elements) != 2:
         raise BeyondBinary(f"components {', '.join(system.elements)}: a binary diagram has two; use thermo eq or thermo sweep for more")
     checked = system.check({"T": temperatures.tolist() + curves.tolist(), "P": pressure, "X": {system.elements[1]: 0.5}})
+    if system.engine == "pycalphad":
+        if len(curves):
+            raise BeyondBinary("grid.gibbs_at draws G(x) of phases with one mixing sublattice, and pycalphad is the engine here; leave it out")
+        return _binary_by_engine(system, checked, temperatures, pressure, pressure_given, strict)
     phases = binary_phases(system.db, system.elements, checked.phases, system.gas_constant)
     found = diagram.map_diagram(phases, temperatures, system.gas_constant)
     worst = max((line.residual for lines in found.lines if lines for line in lines), default=0.0)
@@ -90,6 +88,30 @@ def binary(path, strict=False):
     if strict:
         record.require_no_exclusion()
     return outcome
+
+
+def _binary_by_engine(system, checked, temperatures, pressure, pressure_given, strict):
+    """The Outcome of a diagram through pycalphad."""
+    found = calphad_map.map_engine(system, checked, temperatures, pressure)
+    names = system.elements_sorted()
+    record = Record("G", ("T", "P", "N"), {"T": ([float(temperatures[0]), float(temperatures[-1])], "K, from and to"), "P": (pressure, "Pa"), "P as given": (pressure_given, "")},
+                    {f"{i.kind}: {', '.join(i.phases)}": ([i.temperature, *i.x], f"K, x({names[1]})") for i in found.invariants}, _candidates(checked), [system.data(checked)],
+                    system.gas_constant, {"tie lines asked again by equilibria in their middle, |x difference|": found.misses},
+                    [*checked.notes, f"engine: {system.engine_version()}, mapping; transitions of second order have no two-phase field and draw no line",
+                     *(f"not confirmed at {t:g} K, x = {x:.4g}: {text}" for t, x, text in found.unconfirmed)])
+    if found.unconfirmed:
+        record.status, record.reason = "failed", f"{len(found.unconfirmed)} tie lines are not confirmed by equilibria; see the notes"
+    for t, a, b in found.lines:
+        mu = system.point(checked, t, pressure, {names[1]: 0.5 * (a + b)})["mu"] if checked.left_out else None
+        for k, c in enumerate(record.candidates):
+            if c.name in checked.left_out:
+                value = system.driving_forces(t, pressure, mu, [c.name])[c.name]
+                if c.driving_force is None or value > c.driving_force:
+                    record.candidates[k] = Candidate(c.name, "excluded", f"left out by the user; greatest at {t:g} K", value)
+    if strict:
+        record.require_no_exclusion()
+    source = figures.source_text(system.data(checked), system.gas_constant)
+    return Outcome([record], {"diagram": calphad_map.table(found)}, {"diagram": lambda: figures.engine_diagram(found, names, source)}, len(found.unconfirmed))
 
 
 def _candidates(checked):
@@ -136,8 +158,11 @@ def gibbs(path, strict=False):
 
 
 def react(path, strict=False):
-    """data, reactions = ["CO + H2O = CO2 + H2"], temperature, reference_pressure, per (a substance, for lines per mole of it)."""
+    """data, reactions = ["CO + H2O = CO2 + H2"], temperature, reference_pressure, per (a substance, for lines per mole of it); or, without data, temperature
+    and [isomerisation] delta_g, interaction."""
     deck, folder = open_deck(path)
+    if "isomerisation" in deck.data:
+        return isomerisation(deck, deck.table("isomerisation"))
     file, texts = deck.take("data", str, REQUIRED, '"gas.toml"'), deck.words("reactions", REQUIRED, '["CO + H2O = CO2 + H2"]')
     t = deck.numbers("temperature", "K", REQUIRED)
     per = deck.take("per", str)
@@ -200,46 +225,6 @@ def heat_capacity(path, strict=False):
                     data.gas_constant, {"step of G where two ranges meet (J/mol)": max(jumps)} if jumps else {}, minimised=False)
     source = figures.source_text(data, data.gas_constant)
     return Outcome([record], {"heat_capacity": rows}, {"heat_capacity": lambda: figures.heat_capacities([s.caloric for s in listed], t, changes, source)})
-
-
-def equation_of_state(path, strict=False):
-    """fluid = "lennard_jones" (equation = "thol" or "jzg"), "van_der_waals" (a, b) or "water"; saturation = temperatures."""
-    deck, _ = open_deck(path)
-    fluid = deck.take("fluid", str, REQUIRED, '"lennard_jones"', ("lennard_jones", "van_der_waals", "water"))
-    equation = deck.take("equation", str, "thol", choices=("thol", "jzg"))
-    unit = "1" if fluid == "lennard_jones" else "K"
-    t = deck.numbers("saturation", unit, REQUIRED)
-    a, b = deck.number("a", "Pa*m^6/mol^2"), deck.number("b", "m^3/mol")
-    deck.end()
-    finish(deck)
-    head, worst = ("T", "p", "rho_gas", "rho_liquid", "latent_heat", "dp_dT"), 0.0
-    if fluid == "water":
-        from .fluids import T_MAX, T_MIN, Water
-        water, rows = Water(), []
-        for one in t:
-            s = water.saturation(float(one))
-            latent, dv = s["h_gas"] - s["h_liquid"], 1 / s["rho_gas"] - 1 / s["rho_liquid"]
-            rows.append((float(one), s["p"], s["rho_gas"], s["rho_liquid"], latent, clapeyron.slope(float(one), latent, dv)))
-            worst = max(worst, abs(latent - one * (s["s_gas"] - s["s_liquid"])))
-        residual = "Gibbs energies of both phases (J/kg)"
-        note, units, constant = water.version, "K, Pa, kg/m^3, kg/m^3, J/kg, Pa/K", water.gas_constant
-        data = DataSet(note, gas_constant=constant, reference_state="u = s = 0 of the saturated liquid at the triple point", temperature_range=(T_MIN, T_MAX), phases=("fluid",))
-    else:
-        if fluid == "van_der_waals" and (a is None or b is None):
-            raise ThermoInputError('fluid = "van_der_waals" needs a and b, for example a = "0.3658 Pa*m^6/mol^2", b = "4.286e-5 m^3/mol"')
-        model = eos.lennard_jones(equation) if fluid == "lennard_jones" else eos.van_der_waals(a, b)
-        rows = eos.saturation_curve(model, t)
-        worst, rows = float(rows[:, 6].max()), rows[:, :6].tolist()
-        residual = "pressures and chemical potentials of both phases"
-        note, constant = model.name, model.gas_constant
-        data = DataSet(note, gas_constant=constant, reference_state="s = 0 of the ideal gas at T = 1, v = 1" if constant == 1.0 else "s = 0 of the ideal gas at 298.15 K, 0.0248 m^3/mol",
-                       temperature_range=model.temperature_range, phases=("fluid",))
-        units = "reduced units" if fluid == "lennard_jones" else "K, Pa, mol/m^3, mol/m^3, J/mol, Pa/K"
-    record = Record("F", ("T", "V", "N"), {"fluid": (note, "")}, {f"saturation at T = {r[0]:g}": (list(r[1:]), units[units.find(",") + 2:] if "," in units else units) for r in rows},
-                    [Candidate("liquid", "stable"), Candidate("gas", "stable")], [data], constant, {residual: worst})
-    labels = [f" ({u})" for u in units.split(", ")] if "," in units else [" (reduced)"] * 3
-    return Outcome([record], {"saturation": [head, *[tuple(repr(float(v)) for v in r) for r in rows]]},
-                   {"saturation": lambda: figures.saturation(rows, note, labels)})
 
 
 def coexistence_slope(path, strict=False):
@@ -348,4 +333,4 @@ def _couple(phase, t, gas_constant, ends, length, time, collective, cells=100):
 
 
 JOBS = {"eq": equilibrium, "binary": binary, "gibbs": gibbs, "react": react, "cp": heat_capacity, "eos": equation_of_state, "clapeyron": coexistence_slope, "link": transport,
-        "kinetics": rates}
+        "kinetics": rates, "activity": activities, "free_energy": free_energies}

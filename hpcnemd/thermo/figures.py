@@ -49,13 +49,27 @@ def _curves(samples):
 
 
 def binary_diagram(diagram, components, source="", every=4):
-    """T against x: field boundaries in the colour of the single phase beside them, a tie line at every `every`-th temperature, invariants in black."""
+    """T against x of a `diagram.Diagram`: field boundaries, a tie line at every `every`-th temperature, invariants."""
+    tie_lines = [(t, *line.x) for t, lines in list(zip(diagram.temperatures, diagram.lines))[::every] for line in lines or ()]
+    worst = max((line.residual for _, lines in diagram.samples for line in lines), default=0.0)
+    return _diagram(_curves(diagram.samples), tie_lines, diagram.invariants, components,
+                    f"Boundaries, tie lines (grey) and invariants (black) of least Gibbs energy by common tangents; chemical potentials of both ends equal to {worst:.1g} J/mol. {source}")
+
+
+def engine_diagram(diagram, components, source=""):
+    """T against x of a `calphad_map.EngineDiagram`."""
+    return _diagram(diagram.fields, diagram.lines, diagram.invariants, components,
+                    f"Boundaries and invariants (black) by the mapping of pycalphad; tie lines (grey) asked again by equilibria in their middle, ends equal to "
+                    f"{diagram.misses:.1g}{f', {len(diagram.unconfirmed)} not confirmed' if diagram.unconfirmed else ''}. {source}")
+
+
+def _diagram(fields, tie_lines, invariants, components, caption):
+    """Boundaries in the colour of the single phase beside them, from [(names, T (n,), x (n, 2))]; `tie_lines` [(T, x, x)]."""
     figure, axes = _figure()
-    for t, lines in list(zip(diagram.temperatures, diagram.lines))[::every]:
-        for line in lines or ():
-            axes.plot(line.x, (t, t), color="0.82", lw=0.8, zorder=1)
+    for t, *ends in tie_lines:
+        axes.plot(ends, (t, t), color="0.82", lw=0.8, zorder=1)
     colours, room = {}, {}
-    for names, t, x in _curves(diagram.samples):
+    for names, t, x in fields:
         for name, end in zip(names, x.T):
             axes.plot(end, t, color=colours.setdefault(name, _COLOURS[len(colours) % len(_COLOURS)]), lw=1.6, marker="." if len(t) == 1 else None)
         for name in names:
@@ -66,13 +80,12 @@ def binary_diagram(diagram, components, source="", every=4):
             room[names] = space[k], x[k].mean(), t[k]
     for names, (_, x, t) in room.items():
         axes.text(x, t, " + ".join(names), ha="center", va="center", fontsize=8, color="0.3", bbox={"fc": "white", "ec": "none", "pad": 1, "alpha": 0.8})
-    for inv in diagram.invariants:
+    for inv in invariants:
         axes.plot(inv.x, (inv.temperature,) * len(inv.x), "k-" if len(inv.x) > 2 else "ko", lw=1.4, ms=3.5, zorder=3)
     axes.set(xlim=(0, 1), xlabel=f"mole fraction of {components[1]}", ylabel="temperature (K)", title=f"{components[0]}-{components[1]}")
     if colours:
         axes.legend(fontsize=9)
-    worst = max((line.residual for _, lines in diagram.samples for line in lines), default=0.0)
-    return _caption(figure, f"Boundaries, tie lines (grey) and invariants (black) of least Gibbs energy by common tangents; chemical potentials of both ends equal to {worst:.1g} J/mol. {source}")
+    return _caption(figure, caption)
 
 
 def gibbs_curves(phases, lines, temperature, components, gas_constant=GAS_CONSTANT, source=""):
@@ -154,7 +167,7 @@ def saturation(rows, name, units):
         left.plot(density, t, ".-", label=label)
     left.plot(0.5 * (gas + liquid), t, ":", color="0.4", label="mean of both")
     left.set(xlabel=f"density{units[2]}", ylabel=f"temperature{units[0]}")
-    left.legend(fontsize=9, loc="lower center")
+    left.legend(fontsize=9, loc="lower left", bbox_to_anchor=(0.08, 0.02))
     right.semilogy(1 / t, p, ".-")
     right.set(xlabel=f"1/T{units[0].replace('K', '1/K')}", ylabel=f"saturation pressure{units[1]}")
     return _caption(figure, f"Liquid and gas of equal pressure and chemical potential, {name}.")
@@ -188,3 +201,42 @@ def driving_forces(x, factor, stable, profile, wall, title, source=""):
         axes.plot(z * 1e9, values)
         axes.set(xlim=(-reach * 1e9, reach * 1e9), xlabel="position (nm)", ylabel="mole fraction", title="interface of the gap")
     return _caption(figure, f"Thermodynamic factor from the second derivative of the Gibbs energy; profiles by the diffusion equation and by the gradient energy. {source}")
+
+
+def activities(x, a, mixing, components, unstable, gaps, source):
+    """Activities (n, 2) and Gibbs energy of mixing (J/mol) over x (n,), with the unstable parts and the ends of miscibility gaps."""
+    figure, grid = _figure(1, 2, (8.4, 4.2))
+    left, right = grid[0]
+    for k, name in enumerate(components):
+        left.plot(x, a[:, k], color=_COLOURS[k], label=f"activity of {name}")
+        left.plot(x, x if k else 1 - x, ":", color=_COLOURS[k], lw=0.9, label=None if k else "ideal")
+    right.plot(x, mixing / 1e3, color=_COLOURS[2])
+    for axes in (left, right):
+        for k, (low, high) in enumerate(unstable):
+            axes.axvspan(low, high, color=_COLOURS[1], alpha=0.15, lw=0, label=None if k else "unstable")
+        axes.set(xlim=(0, 1), xlabel=f"mole fraction of {components[1]}")
+    for k, ends in enumerate(gaps):
+        right.plot(ends, np.interp(ends, x, mixing) / 1e3, "ko--", ms=4, lw=0.8, label=None if k else "common tangent")
+    left.set(ylim=(0, None), ylabel="activity")
+    right.set(ylabel="Gibbs energy of mixing (kJ/mol)")
+    left.legend(fontsize=8)
+    right.legend(fontsize=8) if unstable or gaps else None
+    return _caption(figure, f"Activities and Gibbs energy of mixing over the pure components: {source}")
+
+
+def free_energies(t, u, u_error, f, f_error, compared, source):
+    """U(T) as measured, and F(T) of its integral; below, F less the integral of Cp (J/mol) where that is given, else the standard error of F."""
+    figure, grid = _figure(1, 2, (8.4, 4.2))
+    left, right = grid[0]
+    left.errorbar(t, u / 1e3, u_error / 1e3, fmt=".-", label="U, as given")
+    left.plot(t, f / 1e3, ".-", label="F, integral of U/T²")
+    left.set(xlabel="temperature (K)", ylabel="energy (kJ/mol)")
+    left.legend(fontsize=9)
+    if compared is None:
+        right.plot(t, f_error, ".-")
+        right.set(xlabel="temperature (K)", ylabel="standard error of F (J/mol)")
+    else:
+        right.errorbar(t, f - compared, f_error, fmt=".")
+        right.axhline(0, color="0.5", lw=0.8)
+        right.set(xlabel="temperature (K)", ylabel="F less the integral of Cp (J/mol)")
+    return _caption(figure, f"F/T = F0/T0 - integral of U/T² dT, cubic spline in 1/T; bars: standard errors, those of F by the linear weights of the integral. {source}")

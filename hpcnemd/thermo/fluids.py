@@ -1,5 +1,5 @@
 """Water by IAPWS-95 through CoolProp (extra `fluids`), in SI per kilogram. Ice is not part of it."""
-from .errors import ExtraMissing, TemperatureOutOfRange
+from .errors import ExtraMissing, NoEquilibrium, TemperatureOutOfRange, ThermoInputError
 
 T_MIN, T_MAX, P_MAX = 273.16, 1273.0, 1e9       # K, Pa: the range that the release states for the fluid (extrapolation is refused)
 T_CRITICAL = 647.096
@@ -36,6 +36,21 @@ class Water:
                "dpdt": s.first_partial_deriv(cp.iP, cp.iT, cp.iDmass), "dpdrho": s.first_partial_deriv(cp.iP, cp.iDmass, cp.iT)}
         s.unspecify_phase()
         return out
+
+    def equilibrium(self, t, rho=None, p=None):
+        """{"p","rho","u","s","quality"} of the stable state at T (K) and either rho (kg/m^3) or p (Pa); `quality` is the mass fraction of vapour where liquid
+        and vapour coexist, else None. Raises NoEquilibrium on the saturation line at (T, p), where the volume is not determined."""
+        self._check(t)
+        if p is not None and p > P_MAX:
+            raise ThermoInputError(f"water: P = {p:g} Pa is above {P_MAX:g} Pa, the end of the equation's range; choose a lower pressure")
+        cp, s = self._cp, self.state
+        try:
+            s.update(*((cp.DmassT_INPUTS, rho, t) if p is None else (cp.PT_INPUTS, p, t)))
+        except ValueError as problem:
+            raise NoEquilibrium(f"water at T = {t:g} K and {f'rho = {rho:g} kg/m^3' if p is None else f'P = {p:g} Pa'}: {problem}") from None
+        if s.p() > P_MAX:
+            raise ThermoInputError(f"water: {rho:g} kg/m^3 at {t:g} K is {s.p():g} Pa, above {P_MAX:g} Pa, the end of the equation's range; choose a larger volume")
+        return {"p": s.p(), "rho": s.rhomass(), "u": s.umass(), "s": s.smass(), "quality": s.Q() if s.phase() == cp.iphase_twophase else None}
 
     def saturation(self, t):
         """{"p","rho_liquid","rho_gas","h_liquid","h_gas","s_liquid","s_gas"} at T (K)."""
