@@ -31,7 +31,7 @@ def analyse(folder):
 def draw(result, folder):
     """Figures (PNG and PDF), numbers.json and report.html in `folder`/report; the path of the page."""
     from ...storage import ensemble, provenance
-    from . import figures, report
+    from . import current_map, figures, report
     folder = Path(folder)
     stored = ensemble.read(folder / "ensemble.h5")
     frame = None
@@ -39,7 +39,9 @@ def draw(result, folder):
         if not (last != last).any():
             frame = last, stored.attributes["particle_species"], stored.attributes["box"], stored.attributes.get("particle_grain")
             break
-    pictures = figures.draw(result, folder / "report", frame)
+    grain = stored.attributes.get("particle_grain")
+    flow = current_map.of_folder(folder, result.numbers["settings"], grain) if grain is not None else None
+    pictures = figures.draw(result, folder / "report", frame, flow=flow)
     record = provenance.read(folder / "ensemble.h5")
     return report.write(result, folder / "report", pictures, record.pop("deck"), record)
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from . import correlated, snapshot
+from . import correlated, current_map, snapshot
 
 # Okabe and Ito's colours, told apart by colour-blind readers too
 BLACK, ORANGE, SKY, GREEN, BLUE, RED, PURPLE = "#000000", "#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00", "#CC79A7"
@@ -24,11 +24,11 @@ class Picture:
     pdf: Path
 
 
-def draw(result, folder, frame=None, formats=("png", "pdf"), only=None):
+def draw(result, folder, frame=None, formats=("png", "pdf"), only=None, flow=None):
     """Draws what the result has data for into `folder`; list of Pictures in the order of the report. `only`: names of PLOTS, all where None.
 
     `frame`: (positions (N, 3) angstrom wrapped, species (N,) rows of the names in the settings, box lengths (3,) angstrom, grain (N,) or None)
-    for the picture of the cell."""
+    for the picture of the cell; `flow`: what `current_map.of_folder` found, for that of the current."""
     import matplotlib
     from matplotlib.figure import Figure
     folder = Path(folder)
@@ -47,6 +47,10 @@ def draw(result, folder, frame=None, formats=("png", "pdf"), only=None):
             figure = Figure(figsize=(6.4, 5.4), layout="constrained")
             caption = snapshot.plot(result, figure, *frame)
             pictures.append(_save(figure, folder, "snapshot", "The cell", caption, formats))
+        if flow is not None:
+            figure = Figure(figsize=(7.2, 6.0), layout="constrained")
+            caption = current_map.plot(result, figure, *flow)
+            pictures.append(_save(figure, folder, "current_map", "Where the current flows", caption, formats))
     return pictures
 
 
