@@ -11,6 +11,7 @@ from ..core.errors import HpcnemdError
 EPILOG = """examples
   hpcnemd init llzo                          write a commented deck, llzo.toml
   hpcnemd check llzo.toml -n 8               what would run, on 8 ranks, and whether the input is right
+  mpirun -n 8 hpcnemd plan llzo.toml         current, length and cost for an error of 5 %, from a short pilot
   mpirun -n 8 hpcnemd run llzo.toml          run it; the same command resumes an interrupted run
   hpcnemd report llzo                        figures, tables and report.html of a run's folder
   hpcnemd energy cell.cif --forcefield llzo_buckingham --json out.json
@@ -52,6 +53,14 @@ def build_parser():
     check.add_argument("deck")
     check.add_argument("-n", "--ranks", type=int, default=1, help="number of ranks to plan for (default: 1)")
     check.add_argument("--write", metavar="FILE", help="write the cell that the deck builds: .cif, .vasp (or POSCAR), .extxyz, .data (LAMMPS), or a picture, .png")
+
+    plan = command("plan", "current, length, ranks and cost of a run with a wished error, from a short pilot; under mpirun on all ranks")
+    plan.add_argument("deck")
+    plan.add_argument("--error", default="5%", metavar="EPS", help="relative error of the conductivity (default: 5%%)")
+    plan.add_argument("--ranks", type=int, metavar="N", help="ranks to plan for (default: those at work)")
+    plan.add_argument("--pilot", metavar="FOLDER", help="go by an earlier run instead of a pilot")
+    plan.add_argument("--length", metavar="TIME", help="of each part of the pilot, \"50 ps\" (default: chosen, and told)")
+    plan.add_argument("--write", metavar="FILE", help="write the planned deck")
 
     run = command("run", "run a deck, or the rest of it; under mpirun or srun on all ranks")
     run.add_argument("deck")
@@ -126,6 +135,9 @@ def parallel_work(arguments):
     if arguments.command == "run":
         from .run import run_deck
         return lambda comm: run_deck(comm, arguments.deck, report=not arguments.no_report)
+    if arguments.command == "plan":
+        from .plan import plan_deck
+        return lambda comm: plan_deck(comm, arguments.deck, arguments.error, arguments.ranks, arguments.pilot, arguments.length, arguments.write)
     if arguments.command == "energy":
         from .energy import single_point
         return lambda comm: single_point(comm, arguments)
@@ -135,7 +147,7 @@ def parallel_work(arguments):
 
 def starts_mpi(arguments):
     """Whether a command runs on ranks."""
-    return arguments.command in ("run", "energy", "doctor") or arguments.command == "thermo" and arguments.thermo_command == "sweep"
+    return arguments.command in ("run", "plan", "energy", "doctor") or arguments.command == "thermo" and arguments.thermo_command == "sweep"
 
 
 def main(argv=None):

@@ -5,7 +5,7 @@ Arrays (R replicas, B blocks, T samples, S species; unfinished entries are NaN):
 `displacement_current` (R, T, 3), `msd` (R, L, S) angstrom^2 of three axes, or (R, L, S, 3); optional `species_displacement` (R, T, S, 3) angstrom.
 Attributes: `mode` (none, constant_field, constant_current), `temperature` K, `volume` angstrom^3, `block`, `sample`, `timestep` fs, `species`, `counts`,
 `charges` (formal, e), `mobile` (names), `axis` (3,) unit vector of the drive, `lags` fs; optional `mass` (S,), `hop_length` angstrom, `target` (relative error
-wished for).
+wished for), `until_error` (the same, where the run was to stop at it).
 Units inside: e, angstrom, fs, eV, K; conductivities in S/m.
 """
 import json
@@ -55,6 +55,7 @@ class Settings:
     lags: np.ndarray
     hop_length: float
     target: float
+    until_error: float | None = None
 
     @classmethod
     def of(cls, attrs):
@@ -63,7 +64,8 @@ class Settings:
         return cls(_text(attrs["mode"]), float(attrs["temperature"]), float(attrs["volume"]), float(attrs["block"]), float(attrs["sample"]),
                    float(attrs["timestep"]), names, tuple(int(n) for n in attrs["counts"]), tuple(float(z) for z in attrs["charges"]),
                    tuple(_text(name) for name in attrs["mobile"]), np.asarray(attrs["axis"], dtype=np.float64),
-                   np.asarray(attrs.get("lags", ()), dtype=np.float64), float(attrs.get("hop_length", HOP_LENGTH)), float(attrs.get("target", TARGET)))
+                   np.asarray(attrs.get("lags", ()), dtype=np.float64), float(attrs.get("hop_length", HOP_LENGTH)), float(attrs.get("target", TARGET)),
+                   float(attrs["until_error"]) if "until_error" in attrs else None)
 
     @property
     def driven(self):

@@ -16,6 +16,7 @@ from ...storage.trajectory import TrajectoryWriter
 from ...storage.writer import choose_writer
 from .record import store
 from .replica import Replica
+from .until import joined, run_until
 from .warm_up import warm_up
 
 
@@ -54,23 +55,36 @@ def run(prepared, layout, folder, text="", progress=None):
     def stop():
         return bool(flag.received) or deck.output.walltime is not None and time.monotonic() - begun > deck.output.walltime
 
+    at = {}
+
+    def tell(replica):
+        at[replica.index] = replica.sim.step
+        if bar is not None:
+            bar.update(sum(at.values()), f"replica {replica.index}, {replica.phase}, {replica.sim.temperature:.0f} K")
+
+    def begin(index):
+        return begin_one(prepared, layout, folder, index, journal, record, tell)
     rows, statuses, stopped, problem = {}, {}, False, None
     try:
-        for turn, index in enumerate(layout.replicas):
-            if stopped or turn and vote_any(layout.domain_comm, stop()):       # the first replica makes a step at least, and a checkpoint
-                stopped = True
-                break
-            try:
-                replica, finished = _one(prepared, layout, folder, index, stop, journal, bar, turn, record)
-            except PhysicsError as error:
-                text = "\n".join(filter(None, (str(problem or ""), f"replica {index}: {error}")))
-                problem = PhysicsError(text)
-                statuses[index] = ("failed", str(error))
-                journal.note("failed", replica=index, cause=str(error))
-                continue
-            rows[index] = replica.record() | {"steps_done": np.int64(replica.sim.step)}
-            statuses[index] = ("complete" if finished else "running", "")
-            stopped = stopped or not finished
+        if deck.run.until_error is not None:
+            rows, statuses, stopped, problem = run_until(prepared, layout, begin, end_one, stop, journal)
+        else:
+            for turn, index in enumerate(layout.replicas):
+                if stopped or turn and vote_any(layout.domain_comm, stop()):       # the first replica makes a step at least, and a checkpoint
+                    stopped = True
+                    break
+                try:
+                    replica, frames, watch = begin(index)
+                    finished = replica.run(stop, watch, frames)
+                    end_one(replica, frames, finished, journal)
+                except PhysicsError as error:
+                    problem = joined(problem, index, error)
+                    statuses[index] = ("failed", str(error))
+                    journal.note("failed", replica=index, cause=str(error))
+                    continue
+                rows[index] = replica.record() | {"steps_done": np.int64(replica.sim.step)}
+                statuses[index] = ("complete" if finished else "running", "")
+                stopped = stopped or not finished
     except HpcnemdError as error:               # bad input or a full disk: of this group; the others end what they do
         problem = error
     finally:
@@ -96,8 +110,8 @@ def _conclude(world, stopped, problem, folder):
     agree_on_errors(world, problem)
 
 
-def _one(prepared, layout, folder, index, stop, journal, bar, turn, record):
-    """Collective over the replica's ranks. (Replica, finished)."""
+def begin_one(prepared, layout, folder, index, journal, record, tell):
+    """Collective over the replica's ranks. (Replica, its trajectory observers, watch): `tell(replica)` is called by `watch` too."""
     deck, schedule = prepared.deck, prepared.schedule
     replica = Replica(prepared, layout.domain_comm, layout.grid, index, str(folder / "checkpoint" / f"replica_{index:04d}"))
     step = replica.begin()
@@ -111,20 +125,22 @@ def _one(prepared, layout, folder, index, stop, journal, bar, turn, record):
     told = [replica.blocks.done]
 
     def watch(replica):
-        if bar is not None:
-            bar.update(turn * schedule.measure + replica.sim.step, f"replica {index}, {replica.phase}, {replica.sim.temperature:.0f} K")
+        tell(replica)
         if replica.blocks.done > told[0]:
             told[0] = replica.blocks.done
             k = told[0] - 1
             journal.note("block", replica=index, block=k, step=replica.sim.step, impulse=replica.blocks.data["impulse"][k],
                          current=replica.blocks.data["current"][k], temperature=replica.blocks.data["temperature"][k])
-    finished = replica.run(stop, watch, frames)
+    return replica, frames, watch
+
+
+def end_one(replica, frames, finished, journal):
+    """Collective over the replica's ranks."""
     if frames:
         frames[0].writer.close(finished=finished)
         if finished:
             stamp_end(frames[0].writer.file)
-    journal.note("finished" if finished else "stopped", replica=index, step=replica.sim.step, rebuilds=replica.sim.rebuilds)
-    return replica, finished
+    journal.note("finished" if finished else "stopped", replica=replica.index, step=replica.sim.step, rebuilds=replica.sim.rebuilds)
 
 
 def _trajectory(prepared, layout, folder, replica, record):

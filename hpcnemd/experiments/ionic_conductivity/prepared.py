@@ -1,5 +1,6 @@
 """A deck made ready to run: its system, who carries the current, the schedule, and the value of the drive."""
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -21,6 +22,7 @@ class PreparedRun:
     colour: Colour
     schedule: Schedule
     drive_value: float
+    start: Path | None = None           # folder of a finished run of the same system and layout whose ends the replicas start from
 
     @property
     def automatic(self):

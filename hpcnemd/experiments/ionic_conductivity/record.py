@@ -56,7 +56,8 @@ def attributes(prepared):
     lags = np.arange(1, schedule.lags + 1) * schedule.tracer * run.timestep
     direction = deck.drive.direction if isinstance(deck.drive.direction, str) else "xyz"[int(np.argmax(np.abs(colour.axis)))]
     grain = {"particle_grain": system.grain.astype(np.int32)} if system.grain is not None else {}
-    return grain | {"mode": deck.drive.kind, "temperature": run.temperature, "volume": system.box.volume, "box": system.box.lengths,
+    wished = {"until_error": run.until_error, "target": run.until_error} if run.until_error is not None else {}
+    return grain | wished | {"mode": deck.drive.kind, "temperature": run.temperature, "volume": system.box.volume, "box": system.box.lengths,
             "block": schedule.block * run.timestep, "sample": schedule.sample * run.timestep, "timestep": run.timestep,
             "equilibrate": schedule.equilibrate * run.timestep, "settle": (schedule.settle - schedule.equilibrate) * run.timestep,
             "species": names, "counts": np.asarray(system.counts, np.int64), "charges": system.kinds.formal_charge,

@@ -60,6 +60,8 @@ class Replica:
         return self.sim.step
 
     def _fresh(self):
+        if self.prepared.start is not None:
+            return self._take_over(checkpoint.load_latest(self.comm, str(self.prepared.start / "checkpoint" / f"replica_{self.index:04d}"), whole=True))
         sim, system, run = self.sim, self.prepared.system, self.prepared.deck.run
         scatter(sim.domain, sim.state, {"species": system.species, "position": system.position})
         wanted = self.prepared.relaxation
@@ -68,6 +70,17 @@ class Replica:
         draw_velocities(self.comm, sim.state, run.temperature, run.seed, self.index)
         self._enter(self.prepared.schedule.phase(0))
         sim.start()
+        if self.phase == "measure":
+            self._begin_measurement()
+
+    def _take_over(self, saved):
+        """Collective. The ions as another run left them, at step 0 of this one."""
+        sim = self.sim
+        self._enter(self.prepared.schedule.phase(0))
+        restore(sim, saved.tree["simulation"], saved.arrays, same_grid=False)
+        sim.step = sim.rebuilds = sim.rebuilt_at = 0
+        sim.enter_phase(sim.drive, sim.thermostat, sim.on)
+        sim.take_stock()
         if self.phase == "measure":
             self._begin_measurement()
 
@@ -142,11 +155,12 @@ class Replica:
         self.tracer.observe(self.sim)
 
     # ---- middle -----------------------------------------------------------------------------------------------------
-    def run(self, stop, watch=None, extra=()):
-        """Collective. To the end, or to a stop; True when the end was reached. `stop()` is asked on every rank in every step;
+    def run(self, stop, watch=None, extra=(), until=None):
+        """Collective. To the end (or to the end of `until` blocks), or to a stop; True when the end was reached. `stop()` is asked on every rank in every step;
         `watch(replica)` is called after every stretch of about one block; `extra`: further observers (trajectory)."""
         sim, schedule = self.sim, self.prepared.schedule
-        while sim.step < schedule.measure:
+        last = schedule.measure if until is None else schedule.settle + until * schedule.block
+        while sim.step < last:
             phase = schedule.phase(sim.step)
             if phase != self.phase:
                 self._change(phase)
@@ -161,7 +175,8 @@ class Replica:
                 return False
             if self._checkpoint_due():
                 self.save()
-        self.save()
+        if until is None:
+            self.save()
         return True
 
     def _change(self, phase):

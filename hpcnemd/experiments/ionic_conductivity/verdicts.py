@@ -37,10 +37,19 @@ def collect(result, rows, settings):
         found = result.numbers["equilibrium"]
         add(Verdict("memory", found["window_independent"], f"charge displacements over {found['window_fs'] / 1000:g} ps " +
                     ("are uncorrelated" if found["window_independent"] else "are still correlated: the run is too short")))
+    if settings.until_error is not None:
+        add(_wished(result, settings.until_error))
     if "drive" in result.numbers:
         _driven(result, settings, add)
     _temperatures(result, settings, add)
     _ledger(result, add)
+
+
+def _wished(result, error):
+    """Was the error reached at which the run was to stop?"""
+    if result.sigma is None or not result.sigma.relative <= error:
+        return Verdict("wished error", False, f"{100 * error:g} % was not reached; lengthen run.measure and start the same command again")
+    return Verdict("wished error", True, f"{100 * result.sigma.relative:.2g} %, at most {100 * error:g} %")
 
 
 def _settled(result, rows, settings, add):
