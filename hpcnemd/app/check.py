@@ -50,6 +50,12 @@ def prepare_and_check(loaded, ranks):
         problems += error.problems
     if ranks < 1:
         return prepared, problems + [f"--ranks {ranks}: at least 1 is needed"]
+    if hasattr(loaded.experiment, "rank_problems"):
+        if prepared is None:
+            return None, problems
+        problems += loaded.experiment.rank_problems(deck, prepared, ranks)
+        need = loaded.experiment.disk_need(deck, prepared, disk_need)
+        return prepared, problems + folder_problems(loaded.folder, need["checkpoints"] // (2 * len(prepared.runs)), sum(need.values()))
     per_replica = deck.parallel.ranks_per_replica or choose_ranks_per_replica(ranks, deck.run.replicas)
     problems += check_layout(ranks, deck.run.replicas, per_replica, deck.parallel.grid)
     engine = getattr(getattr(prepared, "system", None), "engine", None)

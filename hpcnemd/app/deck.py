@@ -6,6 +6,10 @@ from types import ModuleType
 from typing import Any
 
 from ..core.errors import InputError
+from ..experiments.deck_text import resolved_text
+
+
+__all__ = ["LoadedDeck", "load_deck", "parse_deck", "resolved_text"]
 
 
 @dataclass(frozen=True)
@@ -69,28 +73,3 @@ def parse_deck(text, path="deck.toml"):
     except ValidationError as error:
         raise InputError(problems_of(error, module.Deck)) from None
     return LoadedDeck(path, deck, module, text)
-
-
-def resolved_text(deck):
-    """The deck with all defaults filled in, as TOML text."""
-    return _toml(deck.model_dump(mode="json", exclude_none=True))
-
-
-def _toml(tables):
-    lines = [f"{key} = {_value(value)}" for key, value in tables.items() if not isinstance(value, dict)]
-    for name, table in tables.items():
-        if isinstance(table, dict):
-            lines += ["", f"[{name}]", *(f"{key} = {_value(value)}" for key, value in table.items())]
-    return "\n".join(lines) + "\n"
-
-
-def _value(value):
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str):
-        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
-    if isinstance(value, (list, tuple)):
-        return "[" + ", ".join(_value(one) for one in value) + "]"
-    if isinstance(value, dict):
-        return "{ " + ", ".join(f"{key} = {_value(one)}" for key, one in value.items()) + " }"
-    return repr(value)

@@ -64,6 +64,7 @@ def build_parser():
 
     run = command("run", "run a deck, or the rest of it; under mpirun or srun on all ranks")
     run.add_argument("deck")
+    run.add_argument("--point", nargs="?", const="task", metavar="K", help="of a series: run point K alone; without a number that of SLURM_ARRAY_TASK_ID")
     run.add_argument("--no-report", action="store_true", help="write the result files only; hpcnemd report draws them later, on any machine")
 
     energy = command("energy", "energy, forces and pressure of one configuration; under mpirun on any number of ranks")
@@ -134,7 +135,7 @@ def parallel_work(arguments):
         return sweep(arguments)
     if arguments.command == "run":
         from .run import run_deck
-        return lambda comm: run_deck(comm, arguments.deck, report=not arguments.no_report)
+        return lambda comm: run_deck(comm, arguments.deck, report=not arguments.no_report, point=arguments.point)
     if arguments.command == "plan":
         from .plan import plan_deck
         return lambda comm: plan_deck(comm, arguments.deck, arguments.error, arguments.ranks, arguments.pilot, arguments.length, arguments.write)

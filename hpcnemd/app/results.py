@@ -4,6 +4,7 @@ import tomllib
 from pathlib import Path
 
 from ..core.errors import InputError
+from .deck import load_deck
 from .progress import clock_text
 
 ENSEMBLE, JOURNAL, DECK, REPORT = "ensemble.h5", "journal.jsonl", "deck.toml", "report/report.html"
@@ -13,7 +14,6 @@ def result_folder(folder):
     """The folder as a Path; raises InputError where no run has left anything there."""
     path = Path(folder)
     if path.suffix == ".toml" and path.is_file():
-        from .deck import load_deck
         path = load_deck(path).folder
     if not path.is_dir():
         raise InputError(f"{folder!s}: there is no such folder; give the output folder of a run, or its deck")
@@ -36,9 +36,21 @@ def experiment_of(folder):
 
 def show_status(folder):
     """Prints how far a run is; returns the exit code."""
-    for line in status_lines(result_folder(folder)):
+    place = result_folder(folder)
+    for line in (*part_lines(place), *status_lines(place)):
         print(line)
     return 0
+
+
+def part_lines(folder):
+    """Lines on the runs that a series is made of; none for another deck."""
+    if not (folder / DECK).exists() or not hasattr(experiment_of(folder), "parts"):
+        return
+    loaded = load_deck(folder / DECK)
+    for number, name in enumerate(loaded.experiment.parts(loaded.deck)):
+        place = folder / name
+        texts = [line for line in status_lines(place) if line.startswith("replica")] if place.is_dir() else []
+        yield f"{number:3d}  {name}: " + ("; ".join(texts) if texts else "not started")
 
 
 def status_lines(folder):
@@ -104,7 +116,7 @@ def _short(value):
 def write_report(folder):
     """Figures, numbers.json and report.html of a run; prints the result and the report's path. Returns the exit code."""
     folder = result_folder(folder)
-    if not (folder / ENSEMBLE).exists():
+    if not any(folder.rglob(ENSEMBLE)):
         raise InputError(f"{folder}: the run has no {ENSEMBLE} yet; look at hpcnemd status {folder}")
     show_result(folder, again=True)
     return 0

@@ -26,7 +26,7 @@ _BASE = {
     "u": ("mass", MASS), "amu": ("mass", MASS),
 }
 _COMPOUND = {
-    "V": ("eV/e", 1.0), "A": ("C/s", 1.0), "mA": ("C/s", 1e-3), "GPa": ("eV/angstrom^3", 1 / PRESSURE_GPA),
+    "V": ("eV/e", 1.0), "A": ("C/s", 1.0), "mA": ("C/s", 1e-3), "S": ("A/V", 1.0), "mS": ("A/V", 1e-3), "GPa": ("eV/angstrom^3", 1 / PRESSURE_GPA),
     "MPa": ("eV/angstrom^3", 1e-3 / PRESSURE_GPA), "bar": ("eV/angstrom^3", 1e-4 / PRESSURE_GPA), "atm": ("eV/angstrom^3", 1.01325e-4 / PRESSURE_GPA),
     "kJ/mol": ("J", 1e3 / AVOGADRO), "cm": ("m", 1e-2),
 }

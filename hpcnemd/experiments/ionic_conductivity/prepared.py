@@ -37,9 +37,10 @@ class PreparedRun:
         return RelaxTable() if self.system.rough else RelaxTable(steps=0)
 
 
-def prepare(deck, base="."):
-    """PreparedRun of a Deck; `base` is the deck's folder. Raises InputError with every problem found; starts no MPI."""
-    system = system_of_deck(deck.structure, deck.forcefield, base)
+def prepare(deck, base=".", system=None):
+    """PreparedRun of a Deck; `base` is the deck's folder, `system` what its structure and force field amount to, where that is known. Raises InputError with every
+    problem found; starts no MPI."""
+    system = system_of_deck(deck.structure, deck.forcefield, base) if system is None else system
     problems = []
     drive = deck.drive
     mobile = "all" if "all" in drive.mobile else drive.mobile

@@ -136,7 +136,7 @@ def _page(result, pictures, deck, provenance, title):
     parts.append("<h2>Numbers</h2><table>" + "".join(f"<tr><td>{e(name)}</td><td class=\"n\">{e(value)}</td><td><small>{e(note)}</small></td></tr>"
                                                      for name, value, note in number_rows(result)) + "</table>")
     if pictures:
-        parts.append("<h2>Figures</h2>" + "".join(_figure(k, picture) for k, picture in enumerate(pictures, 1)))
+        parts.append("<h2>Figures</h2>" + "".join(figure_html(k, picture) for k, picture in enumerate(pictures, 1)))
     if deck:
         parts.append(f"<h2>Deck</h2><pre>{e(deck)}</pre>")
     if provenance:
@@ -149,7 +149,7 @@ def _verdict_row(verdict):
     return f"<tr><td class=\"{kind}\">{mark}</td><td>{html.escape(verdict.name)}</td><td>{html.escape(verdict.text)}</td></tr>"
 
 
-def _figure(k, picture):
+def figure_html(k, picture):
     data = base64.b64encode(Path(picture.png).read_bytes()).decode()
     return (f"<figure id=\"{html.escape(picture.name)}\"><img alt=\"{html.escape(picture.title)}\" src=\"data:image/png;base64,{data}\">"
             f"<figcaption><b>Figure {k}. {html.escape(picture.title)}.</b> {html.escape(picture.caption)}</figcaption></figure>")

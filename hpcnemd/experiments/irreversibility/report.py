@@ -1,5 +1,4 @@
 """The report of a result: lines for the terminal, numbers.json, figures, and one HTML page that needs no other file."""
-import base64
 import html
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,7 +6,7 @@ from typing import Any
 
 from ...storage import provenance
 from ..ionic_conductivity.figures import STYLE, Picture
-from ..ionic_conductivity.report import CSS, number
+from ..ionic_conductivity.report import CSS, figure_html, number
 from .launched import ENSEMBLE
 
 CELLS = ("t", "n", "n", "n", "t")       # classes of the columns: text, numbers
@@ -65,7 +64,7 @@ class Page:
         if diagnostics:
             parts.append("<h2>Sampling</h2>" + _pairs(diagnostics))
         if pictures:
-            parts.append("<h2>Figures</h2>" + "".join(_figure(k, picture) for k, picture in enumerate(pictures, 1)))
+            parts.append("<h2>Figures</h2>" + "".join(figure_html(k, picture) for k, picture in enumerate(pictures, 1)))
         parts.append(f"<h2>Deck</h2><pre>{e(deck)}</pre><h2>Provenance</h2>{_pairs(record)}")
         return "\n".join(parts) + "</body></html>\n"
 
@@ -104,12 +103,6 @@ def _row(one):
     target = "" if one.target is None else f"{one.target:.6g}"
     distance = "" if one.distance is None else f"{one.distance:+.2f}"
     return one.name, number(one.value, one.error, one.unit) + ("" if one.trusted else " (not trusted)"), target, distance, one.note
-
-
-def _figure(k, picture):
-    data = base64.b64encode(Path(picture.png).read_bytes()).decode()
-    return (f"<figure id=\"{html.escape(picture.name)}\"><img alt=\"{html.escape(picture.title)}\" src=\"data:image/png;base64,{data}\">"
-            f"<figcaption><b>Figure {k}. {html.escape(picture.title)}.</b> {html.escape(picture.caption)}</figcaption></figure>")
 
 
 def _pairs(tree):
