@@ -102,6 +102,17 @@ def test_the_report_names_the_law(gas):
     assert any("SHA-256" in line for line in loschmidt.summary(result))
 
 
+def test_snapshots_show_the_whole_gas(tmp_path):
+    """Of more than 2500 discs those in the picture are drawn by lot: at the start they fill the left half evenly. A quarter of it holds 625 +- 9 of them
+    (hypergeometric); asked: 5 standard deviations."""
+    _, rows = run(tmp_path, {"gas": {"particles": [3000, 60]}, "reversal": {"arithmetic": ["int64"], "times": [0.008], "samples": 4}})
+    start = rows["3000 discs, int64, t_R 0.008"]["snapshot"][0]
+    assert len(np.unique(start, axis=0)) == 2500 and start[:, 0].max() < 0.5
+    for k in range(4):
+        assert abs(((start[:, 1] > 0.25 * k) & (start[:, 1] <= 0.25 * (k + 1))).sum() - 625) < 45 + 25        # 25: a row of the lattice may lie in either part
+    assert not rows["60 discs, int64, t_R 0.008"]["snapshot"][0, 60:].any()
+
+
 def test_h_falls_from_equal_speeds_to_maxwell(tmp_path):
     """H of 12 gases of 100 discs at one speed falls by more than 1 and ends within 3.5 standard errors (11 degrees of freedom, chance to fail 0.5 %) of its exact
     mean at constant energy; a2 rises from -1/2 to 0."""

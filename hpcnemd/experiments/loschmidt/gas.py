@@ -175,10 +175,10 @@ class Record:
         marks = np.rint(np.linspace(0, steps, self.model.deck.reversal.samples + 1)).astype(int)
         if not self.looks:
             self.look(picture=True)
-        for before, after in zip(marks[:-1], marks[1:]):
+        for k, (before, after) in enumerate(zip(marks[:-1], marks[1:]), 2):
             self.gas.advance(int(after - before))
             self.time += (after - before) * self.gas.timestep
-            self.look(picture=after == steps)
+            self.look(picture=k == len(marks))
 
     def look(self, picture=False):
         """Collective."""
