@@ -94,6 +94,13 @@ def build_parser():
     diff.add_argument("b")
     diff.add_argument("--relative", type=float, default=0.0, metavar="EPS", help="tolerance relative to the largest value of a dataset (default: none)")
 
+    bvse = command("bvse", "sites, paths and percolation barriers of a mobile ion from bond-valence site energies (a rigid framework)")
+    bvse.add_argument("structure", help="a structure file, or a built-in name")
+    bvse.add_argument("--mobile", required=True, metavar="ELEMENT", help="the mobile ion, for example Li")
+    bvse.add_argument("--resolution", type=float, default=0.2, metavar="A", help="angstrom between grid points (default: %(default)g)")
+    bvse.add_argument("--charges", action="append", metavar="X=N", help="charges of elements that the table does not know, La=3,Zr=4")
+    bvse.add_argument("--output", default="bvse", metavar="FOLDER", help="default: %(default)s")
+
     doctor = command("doctor", "test this machine: MPI, HDF5 writers, compiled kernels, disk; under mpirun too")
     doctor.add_argument("--folder", default=".", help="where result files would go (default: here)")
     doctor.add_argument("--time-limit", type=float, default=30.0, metavar="S", help="per writer (default: %(default)g s)")
@@ -115,6 +122,9 @@ def dispatch(arguments):
     if name == "check":
         from .check import check_deck
         return check_deck(arguments.deck, arguments.ranks, arguments.write)
+    if name == "bvse":
+        from .bond_valence import bond_valence_map
+        return bond_valence_map(arguments.structure, arguments.mobile, arguments.resolution, arguments.charges, arguments.output)
     if name == "status":
         from .results import show_status
         return show_status(arguments.folder)

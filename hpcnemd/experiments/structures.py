@@ -105,6 +105,14 @@ def named_structure(name):
     return load_structure(StructureTable(build=name) if name in BUILT_IN and not Path(name).exists() else StructureTable(file=str(name)))
 
 
+def named_atoms(name):
+    """ASE Atoms, in any cell, of a built-in name or of a file (command line). Raises InputError; sites must be wholly occupied."""
+    atoms = BUILT_IN[name]() if name in BUILT_IN and not Path(name).exists() else read_atoms(StructureTable(file=str(name)), ".")
+    if partial_sites(atoms):
+        raise InputError(f"{name} has partly occupied sites; fill them first: write a deck with structure.file = \"{name}\" and run hpcnemd check DECK --write cell.cif")
+    return atoms
+
+
 # ---- checks ------------------------------------------------------------------------------------------------------------
 
 def nearest_pair(structure):
