@@ -105,9 +105,9 @@ def _cell(cell):
 
 
 def turned(reading):
-    """Why the crystal of a reading is not the one that is meant (from the order that the run recorded, where it did), or ""."""
-    order = reading.numbers.get("crystal_order")
-    return order["verdict"] if order and not order["cubic"] else ""
+    """Why the crystal of a reading is not the disordered one, from the occupation of site classes where the run recorded it ([order]); else ""."""
+    along = reading.numbers.get("sites", {}).get("measurement", {}).get("ordered_along")
+    return f"its mobile ions have ordered along {along}, as in the tetragonal crystal" if along else ""
 
 
 def average(estimates):
@@ -158,11 +158,9 @@ def _point_numbers(one):
     if not one.numbers:
         return out
     out |= {"time_fs": one.time, "ions": one.ions, "conductivity": one.sigma.as_dict() if one.sigma else None}
-    out |= {key: one.numbers[key] for key in ("Q_TUR", "temperature", "pressure", "drive", "nernst_einstein", "haven_ratio", "equilibrium") if key in one.numbers}
+    out |= {key: one.numbers[key] for key in ("Q_TUR", "temperature", "pressure", "drive", "nernst_einstein", "haven_ratio", "equilibrium", "cell", "sites") if key in one.numbers}
     if "entropy_production" in one.numbers:
         out["entropy_production_k_B"] = one.numbers["entropy_production"]["run"]["value"]
-    if one.numbers.get("crystal_order"):
-        out["crystal_order"] = one.numbers["crystal_order"]
     out["failed_verdicts"] = [v["text"] for v in one.numbers["verdicts"] if v["passed"] is False]
     return out
 

@@ -10,6 +10,7 @@ GREY = "#777777"
 ROUTES = {"constant_current": (RED, "o", "constant current"), "constant_field": (GREEN, "D", "constant field"), "none": (BLUE, "s", "equilibrium, collective"),
           "nernst_einstein": (GREY, "^", "Nernst-Einstein")}
 FITTED = ("constant_current", "nernst_einstein", "none")
+ORDER = ("nernst_einstein", "none", "constant_field", "constant_current")       # the last is drawn on top
 ESTIMATORS = {"constant_current": "constant current, σ = J₀/(V⟨λ⟩) (Norton ensemble)", "constant_field": "constant field, σ = ⟨J⟩/(VE)",
               "none": "equilibrium, Green-Kubo integral of the charge current", "nernst_einstein": "Nernst-Einstein, tracer diffusion alone"}
 
@@ -33,23 +34,18 @@ def arrhenius(result, figure):
     """sigma T against 1000/T."""
     axis = figure.add_subplot()
     sizes = list(result.fits)
-    drawn = set()
-    for cell in result.cells:
-        for route, (colour, mark, word) in ROUTES.items():
-            if route not in cell.routes:
-                continue
-            one, scale = cell.routes[route], cell.temperature
-            several = f", {size_word(cell.supercell)}" if len(sizes) > 1 else ""
-            hollow = bool(cell.left_out) or sizes.index(cell.supercell) > 0
-            axis.errorbar(1000 / scale, one.value * scale, [[min(one.error, 0.95 * one.value) * scale], [one.error * scale]], fmt=mark, ms=6 + 2 * sizes.index(cell.supercell),
-                          color=colour, mfc="white" if hollow else colour, capsize=2, lw=1.2, label=None if (route, cell.supercell) in drawn else word + several, zorder=3)
-            drawn.add((route, cell.supercell))
+    drawn = False
+    for size in sizes:
+        cells = [cell for cell in result.cells if cell.supercell == size]
+        for level, route in enumerate(ORDER):
+            have = [cell for cell in cells if route in cell.routes]
+            if have:
+                drawn = True
+                _points(axis, result, have, route, sizes.index(size), 3 + level)
+            if route in FITTED and route in result.fits[size]:
+                _line(axis, result, cells, result.fits[size][route], route)
     if not drawn:
         return None
-    for size, fits in result.fits.items():
-        for route in FITTED:
-            if route in fits:
-                _line(axis, result, [cell for cell in result.cells if cell.supercell == size], fits[route], route)
     told = _references(axis, result)
     axis.set_yscale("log")
     axis.set_xlabel("1000/T (1/K)")
@@ -58,7 +54,7 @@ def arrhenius(result, figure):
     top.set_xlabel("T (K)")
     top.set_ticks([t for t in sorted({cell.temperature for cell in result.cells} | {result.deck.series.extrapolate_to})])
     top.tick_params(labelsize=8, labelrotation=45)
-    axis.legend(fontsize=8, loc="lower left")
+    figure.legend(*axis.get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=7.5, title="route: activation energy", title_fontsize=7.5)
     used = [text for route, text in ESTIMATORS.items() if any(route in cell.routes for cell in result.cells)]
     out = [f"{cell.temperature:g} K ({cell.left_out})" for cell in result.cells if cell.left_out]
     return (f"Conductivity times temperature on Arrhenius axes; bars are one standard error. {'; '.join(used).capitalize()}. Lines: fits of ln σT weighted with the errors; "
@@ -72,16 +68,31 @@ def _turned(x):
         return 1000 / np.asarray(x, dtype=float)
 
 
+def _points(axis, result, cells, route, size, level):
+    """The conductivities of one route and size; hollow where they are left out of the fit."""
+    colour, mark, word = ROUTES[route]
+    found = result.fits[cells[0].supercell].get(route) if route in FITTED else None
+    label = word + (f", {size_word(cells[0].supercell)}" if len(result.fits) > 1 else "")
+    if found is not None:
+        label += f": {found.activation_energy.value:.3f} ± {found.activation_energy.error:.3f} eV"
+    for hollow in (False, True):
+        mine = [cell for cell in cells if bool(cell.left_out) is hollow]
+        if mine:
+            at, error = [cell.routes[route].value * cell.temperature for cell in mine], [cell.routes[route].error * cell.temperature for cell in mine]
+            axis.errorbar([1000 / cell.temperature for cell in mine], at, [[min(e, 0.95 * y) for e, y in zip(error, at)], error], fmt=mark, ms=(6, 9, 12)[min(size, 2)], color=colour,
+                          mfc="white" if hollow else colour, fillstyle=("full", "left", "top")[min(size, 2)] if not hollow else "full", capsize=2, lw=1.2,
+                          label=None if hollow and len(mine) < len(cells) else label, zorder=level)
+
+
 def _line(axis, result, cells, found, route):
     colour = ROUTES[route][0]
     used = [cell.temperature for cell in cells if route in cell.routes and not cell.left_out]
-    inside = np.linspace(1000 / max(used), 1000 / min(used), 60)
+    inside = np.linspace(1000 / max(used), 1000 / min(used), 25)
+    axis.plot(inside, [found.line.at(1000 / x).value * 1000 / x for x in inside], color=colour, lw=1.2, alpha=0.8)
     goal = 1000 / result.deck.series.extrapolate_to
-    axis.plot(inside, [found.line.at(1000 / x).value * 1000 / x for x in inside], color=colour, lw=1.2, alpha=0.8,
-              label=f"$E_a$ = {found.activation_energy.value:.3f} ± {found.activation_energy.error:.3f} eV")
     if goal <= inside[-1] or route == "none":
         return
-    outside = np.linspace(inside[-1], goal, 60)
+    outside = np.linspace(inside[-1], goal, 25)
     at = [found.line.at(1000 / x) for x in outside]
     axis.plot(outside, [one.value * 1000 / x for one, x in zip(at, outside)], color=colour, lw=1, ls="--", alpha=0.8)
     if route == "constant_current":
@@ -148,11 +159,11 @@ def speed_up(result, figure):
 
 def _pair(axis, where, entries, colour, name):
     law = np.array([one.law.value for one in entries])
-    axis.errorbar(where, law, [min(one.law.error, 0.9 * one.law.value) for one in entries], fmt="s", mfc="white", color=colour, ms=6, lw=1, capsize=2, label=f"law, {name}")
+    axis.errorbar(where, law, [min(one.law.error, 0.9 * one.law.value) for one in entries], fmt="s", mfc="white", color=colour, ms=9, lw=1, capsize=2, label=f"law, {name}")
     have = [(x, one) for x, one in zip(where, entries) if one.measured is not None]
     if have:
         axis.errorbar([x for x, _ in have], [one.measured.value for _, one in have], [min(one.measured.error, 0.9 * one.measured.value) for _, one in have], fmt="o", color=colour,
-                      ms=6, lw=1.2, capsize=2, label=f"measured, {name}")
+                      ms=5, lw=1.2, capsize=2, label=f"measured, {name}")
     for x, one in zip(where, entries):
         if one.bounded:
             axis.annotate("", (x, one.law.value * 1.7), (x, one.law.value), arrowprops={"arrowstyle": "->", "color": colour, "lw": 0.9})
@@ -163,25 +174,30 @@ def drives(result, figure):
     shown = [(cell, kind) for cell in result.cells for kind in cell.levels if len(cell.levels[kind]) > 1]
     if not shown:
         return None
-    axis = figure.add_subplot()
-    for k, (cell, kind) in enumerate(shown):
-        found, colour = cell.drives[kind], CYCLE[k % len(CYCLE)]
-        largest, base = max(drive for drive, _ in cell.levels[kind]), found.value.value
-        u = np.array([(drive / largest) ** 2 for drive, _ in cell.levels[kind]]) + 0.006 * (k - len(shown) / 2)
-        size = f", {size_word(cell.supercell)}" if len(result.fits) > 1 else ""
-        axis.errorbar(u, [e.value / base for _, e in cell.levels[kind]], [e.error / base for _, e in cell.levels[kind]], fmt=ROUTES[kind][1], ms=5, color=colour, capsize=2,
-                      label=f"{cell.temperature:g} K, {ROUTES[kind][2]}{size}")
-        axis.errorbar([0.006 * (k - len(shown) / 2)], [1.0], [found.value.error / base], fmt=ROUTES[kind][1], ms=6, mfc="white", color=colour, capsize=2)
-        if found.change is not None:
-            x = np.linspace(0, 1, 30)
-            y = 1 / (1 - x * found.change.value / (1 + found.change.value)) if kind == "constant_current" else 1 + x * found.change.value
-            axis.plot(x, y, color=colour, lw=1, alpha=0.7)
-    axis.axhline(1.0, color=GREY, lw=0.8)
-    axis.set_xlabel("(drive / largest drive)²")
-    axis.set_ylabel("σ / σ without drive")
-    axis.legend(fontsize=7, ncols=2)
+    kinds = [kind for kind in ("constant_current", "constant_field") if any(kind == one for _, one in shown)]
+    panels = figure.subplots(1, len(kinds), sharey=True, squeeze=False)[0]
+    for axis, kind in zip(panels, kinds):
+        mine = [cell for cell, one in shown if one == kind]
+        for k, cell in enumerate(mine):
+            _drives(axis, result, cell, kind, CYCLE[k % len(CYCLE)], 0.006 * (k - (len(mine) - 1) / 2))
+        axis.axhline(1.0, color=GREY, lw=0.8)
+        axis.set_title(ROUTES[kind][2], fontsize=10)
+        axis.set_xlabel("(drive / largest drive)²")
+        axis.legend(fontsize=7)
+    panels[0].set_ylabel("σ / σ without drive")
     return ("Conductivity against the square of the drive; open: extrapolated to none, bars one standard error (markers are shifted sideways a little). Fitted is what has "
             f"Gaussian errors: 1/σ at constant current, σ at constant field. {conditions(result)}")
+
+
+def _drives(axis, result, cell, kind, colour, aside):
+    found, levels = cell.drives[kind], cell.levels[kind]
+    largest, base = max(drive for drive, _ in levels), found.value.value
+    size = f", {size_word(cell.supercell)}" if len(result.fits) > 1 else ""
+    axis.errorbar([(drive / largest) ** 2 + aside for drive, _ in levels], [e.value / base for _, e in levels], [e.error / base for _, e in levels], fmt=ROUTES[kind][1], ms=5,
+                  color=colour, capsize=2, label=f"{cell.temperature:g} K{size}")
+    axis.errorbar([aside], [1.0], [found.value.error / base], fmt=ROUTES[kind][1], ms=6, mfc="white", color=colour, capsize=2)
+    x, change = np.linspace(0, 1, 30), found.change.value
+    axis.plot(x, 1 / (1 - x * change / (1 + change)) if kind == "constant_current" else 1 + x * change, color=colour, lw=1, alpha=0.7)
 
 
 def routes(result, figure):
@@ -206,5 +222,5 @@ def routes(result, figure):
             f"they are equal. {conditions(result)}")
 
 
-PLOTS = (("arrhenius", "Conductivity against temperature", arrhenius, (6.6, 5.0)), ("speed_up", "Speed-up over equilibrium", speed_up, (8.4, 4.4)),
-         ("routes", "Agreement of the routes", routes, (6.6, 4.2)), ("drives", "Conductivity without drive", drives, (6.6, 4.4)))
+PLOTS = (("arrhenius", "Conductivity against temperature", arrhenius, (7.2, 6.0)), ("speed_up", "Speed-up over equilibrium", speed_up, (8.4, 4.4)),
+         ("routes", "Agreement of the routes", routes, (6.6, 4.2)), ("drives", "Conductivity without drive", drives, (8.4, 4.4)))
