@@ -143,7 +143,7 @@ def test_figures_and_page(results, tmp_path):
     result = results["constant_current"]
     pictures = figures.draw(result, tmp_path / "a", frame, formats=("png",))
     assert {p.name for p in pictures} == {"running_estimate", "block_length", "driving_force", "quality", "temperatures", "energy_ledger", "green_kubo",
-                                          "displacement", "snapshot"}
+                                          "displacement", "error_methods", "snapshot"}
     for picture in pictures:
         assert picture.png.read_bytes()[:4] == b"\x89PNG"
         assert "1000 K" in picture.caption or picture.name == "snapshot"

@@ -16,7 +16,7 @@ import numpy as np
 
 from ...analysis import blocks, conductivity, einstein
 from ...core.units import BOLTZMANN, SIEMENS_PER_METRE, in_unit
-from . import correlated, verdicts
+from . import correlated, methods, verdicts
 
 HOP_LENGTH = 2.0        # angstrom: a Li-Li site distance in garnets
 LEAST_MEMORY = 2000.0   # fs: ions rattle and hop back for 1 to 2 ps in melts and garnets, so shorter windows and blocks are never trusted
@@ -126,6 +126,8 @@ def estimate(arrays, attrs):
         result.curves["running"] = _running_equilibrium(still, settings)
     diffusion = _tracers(result, arrays, settings, still)
     correlated.collect(result, arrays, attrs, settings, still, diffusion)
+    if still is not None and not settings.driven:
+        methods.equilibrium(result, still, settings)
     _state(result, rows, arrays, done, settings)
     verdicts.collect(result, rows, settings)
     result.numbers["conductivity"] = result.sigma.as_dict() if result.sigma else None
@@ -216,6 +218,8 @@ def _driven(result, rows, settings, still):
     guess = outcome.sigma.value if result.sigma else noise.value
     if math.isfinite(guess) and guess > 0:
         numbers["suggestion"] = _suggestion(guess, settings, numbers["length"]["time_fs"])
+    if result.sigma is not None:
+        methods.driven(result, response, outcome, mode)
     _driven_curves(result, rows, response, outcome, settings)
 
 

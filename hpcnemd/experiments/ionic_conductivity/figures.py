@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from . import correlated, current_map, snapshot
+from . import correlated, current_map, methods, snapshot
 
 # Okabe and Ito's colours, told apart by colour-blind readers too
 BLACK, ORANGE, SKY, GREEN, BLUE, RED, PURPLE = "#000000", "#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00", "#CC79A7"
@@ -295,4 +295,5 @@ def ledger(result, figure):
 
 PLOTS = (("running_estimate", "Running estimate", running), ("block_length", "Block length", block_length), ("driving_force", "Driving force", driving_force),
          ("quality", "Error bar against entropy production", quality), ("temperatures", "Temperatures", temperatures), ("energy_ledger", "Energy ledger", ledger),
-         ("green_kubo", "Equilibrium conductivity", green_kubo), ("displacement", "Displacements", displacement), ("onsager", "Who carries the current with whom", correlated.draw))
+         ("green_kubo", "Equilibrium conductivity", green_kubo), ("displacement", "Displacements", displacement),
+         ("error_methods", "Error methods", methods.draw), ("onsager", "Who carries the current with whom", correlated.draw))

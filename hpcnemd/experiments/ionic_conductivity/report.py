@@ -5,7 +5,7 @@ import math
 from pathlib import Path
 
 from ...analysis.conductivity import LINEAR_LIMIT
-from . import correlated
+from . import correlated, methods
 
 EQUATIONS = {
     "constant_current": "The field λ(t) that keeps the current at J<sub>0</sub> is measured: σ = J<sub>0</sub> / (V ⟨λ⟩), with ⟨λ⟩ the sum of the field impulses of all "
@@ -202,7 +202,7 @@ def number_rows(result):
     for key, name in (("nernst_einstein", "Nernst-Einstein conductivity"), ("haven_ratio", "Haven ratio"), ("temperature", "temperature")):
         if key in n:
             add(name, n[key])
-    for name, entry, note in correlated.rows(n):
+    for name, entry, note in (*methods.rows(n), *correlated.rows(n)):
         add(name, entry, note)
     for name, entry in n["temperature_species"].items():
         add(f"temperature, {name}", entry)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from ...analysis import conductivity
 from ...analysis.blocks import count
 from ...analysis.stationarity import settling
+from . import methods
 
 SETTLED_P = 0.01            # per series, after the correction for two tests
 TEMPERATURE_SLACK = 0.03    # relative deviation of a species' temperature that is reported, where it is also beyond 3 standard errors
@@ -39,6 +40,9 @@ def collect(result, rows, settings):
                     ("are uncorrelated" if found["window_independent"] else "are still correlated: the run is too short")))
     if settings.until_error is not None:
         add(_wished(result, settings.until_error))
+    told = methods.verdict(result.numbers)
+    if told is not None:
+        add(Verdict("error methods", *told))
     if "drive" in result.numbers:
         _driven(result, settings, add)
     _temperatures(result, settings, add)
