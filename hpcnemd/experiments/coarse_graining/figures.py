@@ -4,6 +4,7 @@ import math
 import numpy as np
 
 from ..ionic_conductivity.figures import BLACK, BLUE, CYCLE, GREEN, RED
+from ..irreversibility.report import legend_above
 from .clouds import ARMS
 from .estimate import exact_rate, window
 
@@ -42,12 +43,14 @@ def growth(result, figure):
             height = np.interp(middle, steps, rows["entropy"].mean(axis=0))
             x = np.array([found[0] - 1, found[1] + 1])
             axis.plot(x, height + rate * (x - middle), color=colour, ls="--", lw=2.2, alpha=0.45)
+    axis.plot([], [], color=BLACK, ls=":", lw=1.3, label="ln of the touched cells")
+    axis.plot([], [], color=BLACK, ls="--", lw=2.2, alpha=0.45, label="slope of the Kolmogorov-Sinai entropy")
     axis.axhline(2 * math.log(table.cells), color=BLACK, ls=":", lw=1)
     axis.set_xlabel("steps")
     axis.set_ylabel("coarse-grained entropy (k_B)")
-    axis.legend(fontsize=8)
+    legend_above(axis, 2)
     return ("Coarse-grained entropy of a cloud that fills one cell at the start. Full lines: Shannon entropy with standard errors; dotted: logarithm of the touched cells; thick dashed: "
-            "slope of the Kolmogorov-Sinai entropy; horizontal: all cells. " + conditions(result))
+            "slope of the Kolmogorov-Sinai entropy; horizontal: all cells. " + ("The intermittent map is the negative control, which does not follow its slope. " if "intermittent" in systems else "") + conditions(result))
 
 
 def back(result, figure):

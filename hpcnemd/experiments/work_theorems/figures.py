@@ -126,7 +126,7 @@ def slopes(result, figure):
     axis.set_ylabel("slope of ln [$P(s)$ / $P(-s)$] in $s$")
     axis.legend()
     return ("Slope of the fluctuation relation against the length of the trajectory" + ("; where the boundary term is left out it goes to 1 (dashed) only as 1/t" if "work" in found
-                                                                                       else " from equilibrium: 1 (dashed) at every time") + ". Error bars one standard error.")
+                                                                                       else " from equilibrium: 1 (dashed) at every time") + ". Error bars one standard error; the points are of the same trajectories and not independent.")
 
 
 def response(result, figure):
