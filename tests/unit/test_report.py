@@ -149,7 +149,7 @@ def test_figures_and_page(results, tmp_path):
         assert "1000 K" in picture.caption or picture.name == "snapshot"
     page = report.write(result, tmp_path / "a", pictures, deck='[run]\ntemperature = "1000 K" # <&>', provenance={"seed": 1, "versions": {"numpy": "2"}})
     text = page.read_text(encoding="utf-8")
-    assert text.count("data:image/png;base64,") == 9 and "&lt;&amp;&gt;" in text and "versions.numpy" in text
+    assert text.count("data:image/png;base64,") == 10 and "&lt;&amp;&gt;" in text and "versions.numpy" in text
     assert not re.search(r"(src|href)=\"(?!data:)", text)                   # nothing is loaded from elsewhere
     assert report.shown(result.sigma.as_dict()) in text
     assert (tmp_path / "a" / "numbers.json").read_text() == result.to_json()

@@ -293,7 +293,15 @@ def ledger(result, figure):
             f"finite time step. {conditions(result)}")
 
 
+def _told(draw):
+    """The same figure with the conditions at the end of its caption."""
+    def plot(result, figure):
+        caption = draw(result, figure)
+        return caption and f"{caption} {conditions(result)}"
+    return plot
+
+
 PLOTS = (("running_estimate", "Running estimate", running), ("block_length", "Block length", block_length), ("driving_force", "Driving force", driving_force),
          ("quality", "Error bar against entropy production", quality), ("temperatures", "Temperatures", temperatures), ("energy_ledger", "Energy ledger", ledger),
          ("green_kubo", "Equilibrium conductivity", green_kubo), ("displacement", "Displacements", displacement),
-         ("error_methods", "Error methods", methods.draw), ("onsager", "Who carries the current with whom", correlated.draw))
+         ("error_methods", "Error methods", _told(methods.draw)), ("onsager", "Who carries the current with whom", _told(correlated.draw)))
