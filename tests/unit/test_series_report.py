@@ -1,6 +1,7 @@
 """What a series makes of the results of its points, from invented results with a known answer: routes, tensor, fits, speed-up, flags, figures."""
 import json
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -140,6 +141,7 @@ def test_routes_agree_where_they_do_and_are_told_where_not(monkeypatch):
 def test_the_page_says_it_all_and_what_is_missing(monkeypatch, tmp_path):
     result = result_of(monkeypatch, 0.02, missing=("800K_1x1x1_equilibrium",))
     (tmp_path / "deck.toml").write_text(DECK)
+    monkeypatch.setattr(report, "draw_figures", partial(report.draw_figures, formats=("png",)))
     page = report.write(result, tmp_path).read_text()
     assert "800K_1x1x1_equilibrium" in page and "an invented paper, table 2" in page
     assert {path.name for path in (tmp_path / "report").glob("*.png")} == {"arrhenius.png", "speed_up.png", "routes.png", "drives.png"}
