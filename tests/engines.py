@@ -24,7 +24,7 @@ def system_of(build, forcefield, supercell=(1, 1, 1), **options):
 
 
 def simulation(system, temperature, timestep, mobile="all", comm=None, seed=1, grid=None, path="auto"):
-    """A Simulation at equilibrium with velocities drawn, not started."""
+    """A Simulation at equilibrium with velocities drawn, not started; `mobile` None: nothing carries a charge."""
     comm = comm or SerialComm()
     domain = Domain(comm, system.box, grid or choose_grid(comm.size, system.box.lengths), system.cutoff + system.skin)
     state = State.empty(system.box, system.kinds)
@@ -32,7 +32,12 @@ def simulation(system, temperature, timestep, mobile="all", comm=None, seed=1, g
     forces = Forces(system.forcefield, system.kinds, system.box, domain, system.cutoff, system.skin, system.truncation, system.coulomb,
                     path=path, counts=system.counts, precision=system.precision)
     draw_velocities(comm, state, temperature, seed, 0)
-    return Simulation(state, domain, forces, Colour.of(system.kinds, system.counts, mobile), timestep, seed)
+    if mobile is None:
+        s = len(system.counts)
+        colour = Colour(np.asarray(system.counts, float), system.kinds.mass, np.zeros(s), np.zeros(s, np.int64), np.ones(s, bool), np.array([1.0, 0.0, 0.0]))
+    else:
+        colour = Colour.of(system.kinds, system.counts, mobile)
+    return Simulation(state, domain, forces, colour, timestep, seed)
 
 
 def heat_bath(sim, temperature, kind="nose_hoover", drive=None):

@@ -4,7 +4,7 @@ Every stream is named by (seed, purpose, replica); a draw is addressed by (parti
 (Salmon, Moraes, Dror, Shaw, SC11, 2011), is in `kernels.philox`."""
 import numpy as np
 
-PURPOSES = ("velocities", "langevin", "structure", "bootstrap", "protocol", "noise", "shuffle")
+PURPOSES = ("velocities", "langevin", "structure", "bootstrap", "protocol", "noise", "shuffle", "barostat")
 
 
 def stream_key(seed, purpose, replica=0):

@@ -19,6 +19,7 @@ def advance(sim, until, observers=(), stop=None):
         list still safe? (voted)   yes: refresh ghosts   no: migrate, sort, halo, build lists
         forces: mesh part, pair part; fold
         half kick; one reduction; drive: project; thermostat half step
+        barostat, where one is due: strain the cell; lists and forces once more
         observers that are due
         stop? (voted with the lists)
     """
@@ -27,9 +28,12 @@ def advance(sim, until, observers=(), stop=None):
         due = [watch for watch in observers if watch.due(sim.step + 1)]
         open_half(sim)
         stopped = settle_lists(sim, votes, stop is not None and stop())
-        sim.evaluate(observe=any(watch.needs_energy for watch in due))
+        strain = sim.barostat is not None and sim.barostat.due(sim.step + 1)
+        sim.evaluate(observe=strain or any(watch.needs_energy for watch in due))
         close_half(sim)
         sim.step += 1
+        if strain:
+            sim.barostat.move(sim)
         for watch in observers:
             watch.every_step(sim)
         for watch in due:
@@ -82,14 +86,15 @@ def langevin(sim, draw):
 def settle_lists(sim, votes, stop):
     """Collective. Refresh the ghosts while the lists are safe, rebuild them otherwise; returns True when any rank wants to stop.
 
-    Safe: no particle has moved half a skin since the lists were made, so that no two have come closer by a whole one."""
-    state = sim.state
-    votes[0] = largest_displacement(state.n_owned, state.position, sim.reference)
+    Safe: no particle has moved half a skin since the lists were made, so that no two have come closer by a whole one. Motion that a strain of the
+    cell has made is counted by what it takes from the skin."""
+    state, skin = sim.state, sim.safe_skin
+    votes[0] = largest_displacement(state.n_owned, state.position, sim.reference, sim.stretch)
     votes[1] = stop
     worst = vote_max(sim.comm, votes)
     if not worst[0] < max(sim.domain.halo_width, sim.forces.skin) ** 2:
-        check_halo(sim.domain, state, sim.reference, sim.forces.skin, sim.step + 1)     # names the particles
-    if 2.0 * np.sqrt(worst[0]) < sim.forces.skin:
+        check_halo(sim.domain, state, sim.reference * sim.stretch, sim.forces.skin, sim.step + 1)     # names the particles
+    if 2.0 * np.sqrt(worst[0]) < skin:
         refresh(sim.domain, state)
     else:
         sim.rebuild()

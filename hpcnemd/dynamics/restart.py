@@ -20,6 +20,8 @@ def snapshot(sim):
             "grid": np.asarray(sim.domain.grid, np.int64), "box": sim.state.box.lengths.copy(),
             "cuts": {str(k): np.asarray(cut) for k, cut in enumerate(sim.domain.cuts)},
             "kernel_path": sim.forces.pair.path,
+            "built_box": sim.built_lengths.copy(), "mesh": sim.forces.variables(),
+            "barostat": sim.barostat.variables() if sim.barostat is not None else np.zeros(0),
             "thermostat": sim.thermostat.variables(),
             "shared": {name: np.array(getattr(sim.shared, name), np.float64) for name in _SHARED}}
     return meta, rows
@@ -28,8 +30,13 @@ def snapshot(sim):
 def restore(sim, meta, rows, same_grid):
     """Collective. Take up a snapshot. `rows`: this rank's own where `same_grid`, else those of all ranks, concatenated, on every rank.
 
-    The drive and the thermostat of the phase must have been set (enter_phase) before."""
-    state = sim.state
+    The drive, the thermostat and the barostat of the phase must have been set (enter_phase) before."""
+    state, lengths = sim.state, np.asarray(meta["box"])
+    mesh = meta.get("mesh", {})
+    sim.take_box(np.asarray(mesh.get("meshed", lengths)))
+    if mesh:
+        sim.forces.restore(mesh)
+    sim.take_box(np.asarray(meta.get("built_box", lengths)) if same_grid else lengths)
     if same_grid:
         n = len(rows["id"])
         state.reserve(n)
@@ -37,7 +44,7 @@ def restore(sim, meta, rows, same_grid):
         for name in ROWS:
             getattr(state, name)[:n] = rows[name]
         sim.heat_here[:] = rows["heat_here"]
-        sim.restore_lists(rows["reference"])
+        sim.restore_lists(rows["reference"], lengths)
         state.force[:n] = rows["force"]
     else:
         scatter(sim.domain, state, {name: rows[name] for name in ROWS if name != "force"})
@@ -46,6 +53,8 @@ def restore(sim, meta, rows, same_grid):
         sim.evaluate(observe=False)
     sim.step, sim.rebuilds, sim.rebuilt_at = int(meta["step"]), int(meta["rebuilds"]), int(meta["rebuilt_at"])
     sim.thermostat.restore(meta["thermostat"])
+    if sim.barostat is not None:
+        sim.barostat.restore(meta["barostat"])
     for name in _SHARED:
         value = np.array(meta["shared"][name])
         setattr(sim.shared, name, value if value.ndim else float(value))

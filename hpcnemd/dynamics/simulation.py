@@ -1,7 +1,8 @@
 """One replica in motion: the particles, the forces, the drive and the thermostat of a phase, and the few numbers that all ranks share."""
 import numpy as np
 
-from ..core.errors import PhysicsError
+from ..core.box import Box
+from ..core.errors import InputError, PhysicsError
 from ..core.units import BOLTZMANN
 from ..kernels import step_numbers
 from ..kernels.integrate import SUMS, half_kick
@@ -45,13 +46,17 @@ class Simulation:
         self.noise = np.zeros((0, 3))
         self.scale, self.kick = np.ones(n_species), np.zeros(n_species)
         self.shared = Shared(n_species)
-        self.reference = np.zeros((0, 3))
+        self.reference = np.zeros((0, 3))                       # positions for which the lists were made, in the box that they had then
+        self.built_lengths, self.stretch = state.box.lengths, np.ones(3)
         self.enter_phase(Drive(), NoThermostat(), np.zeros(n_species, bool))
 
     # ---- phases -----------------------------------------------------------------------------------------------------
-    def enter_phase(self, drive, thermostat, on):
-        """Take another drive and thermostat from here on; the ledger starts again."""
-        self.drive, self.thermostat, self.on = drive, thermostat, on
+    def enter_phase(self, drive, thermostat, on, barostat=None):
+        """Take another drive, thermostat and barostat from here on; the ledger starts again. Raises InputError for a barostat under a drive."""
+        if barostat is not None and drive.driven:
+            raise InputError("a barostat under a drive: work flows through the system, so that its pressure belongs to no equilibrium ensemble of the cell; "
+                             "let the cell relax before the drive is switched on (run.npt)")
+        self.drive, self.thermostat, self.on, self.barostat = drive, thermostat, on, barostat
         self.degrees = self.colour.degrees_of_freedom(drive.driven)
         self.shared.numbers[[step_numbers.WORK, step_numbers.HEAT, step_numbers.IMPULSE, step_numbers.CHARGE_MOVED]] = 0.0
         self.heat_here[:] = 0.0
@@ -88,19 +93,44 @@ class Simulation:
         self.forces.rebuild(self.state)
         n = self.state.n_owned
         self.reference = self.state.position[:n].copy()
+        self.built_lengths, self.stretch = self.state.box.lengths, np.ones(3)
         self.rebuilds += 1
         self.rebuilt_at = self.step
 
-    def restore_lists(self, reference):
-        """Collective. The lists that belong to `reference` positions (n_owned, 3) of the rows as they stand, then the present positions."""
+    def restore_lists(self, reference, lengths):
+        """Collective. The lists that belong to `reference` positions (n_owned, 3) of the rows as they stand, in the box as it is, then the present
+        positions and the box `lengths` (3,) that they belong to."""
         n = self.state.n_owned
         present = self.state.position[:n].copy()
         self.state.position[:n] = reference
         halo(self.domain, self.state)
         self.forces.rebuild(self.state)
         self.reference = reference.copy()
+        self.built_lengths, self.stretch = self.state.box.lengths, np.ones(3)
         self.state.position[:n] = present
+        self.take_box(lengths)
         refresh(self.domain, self.state)
+
+    # ---- the box ----------------------------------------------------------------------------------------------------
+    def take_box(self, lengths):
+        """The box and all that depends on it, but no particle: for positions that belong to `lengths` (3,) angstrom."""
+        if np.array_equal(lengths, self.state.box.lengths):
+            return
+        self.state.box = Box(lengths, self.state.box.dimensions)
+        self.domain.rescale(self.state.box)
+        self.forces.rescale(self.state.box)
+        self.stretch = self.state.box.lengths / self.built_lengths
+
+    def rescale(self, lengths):
+        """Collective. Strain the cell to `lengths` (3,) angstrom with all that is in it; velocities stay. Ghosts and forces are those of before."""
+        self.state.position[:self.state.n_owned] *= np.asarray(lengths) / self.state.box.lengths
+        self.take_box(lengths)
+        self.forces.keep_accuracy()
+
+    @property
+    def safe_skin(self):
+        """What is left of the skin, angstrom: pairs that a shrunken cell has brought within the cutoff must have been in the lists."""
+        return self.forces.skin - (1.0 - min(1.0, float(self.stretch.min()))) * self.domain.halo_width
 
     def evaluate(self, observe):
         """Collective. Forces of the present positions; with `observe` also potential energy and virial of all ranks."""

@@ -135,6 +135,18 @@ class AseForces:
         self._atoms = self._empty(numbers=self._numbers[state.species[:n]], positions=state.position[:n], cell=cell, pbc=periods)
         self._atoms.calc = self.calculator
 
+    def rescale(self, box):
+        """Take another box."""
+        self.box = box
+        if self.whole and self._atoms is not None:
+            self._atoms.set_cell(box.lengths, scale_atoms=False)
+
+    def keep_accuracy(self):
+        """There is no mesh."""
+
+    def variables(self):
+        return {}
+
     def compute(self, state, observe):
         """Collective. Forces of all owned rows into state.force; a Potential when `observe`, else None. Its virial is nan where the calculator has no stress.
         Raises PhysicsError on all ranks, with the

@@ -4,10 +4,11 @@ rms is smaller). Splitting, mesh and order follow from it, from the cutoff, the 
 Error estimates hold for uncorrelated charges: real space Kolafa and Perram, Mol. Simul. 9, 351 (1992); mesh Hockney and Eastwood, with the optimal
 influence function of Ballenegger, Cerda, Holm, J. Chem. Theory Comput. 8, 936 (2012)."""
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ..core.box import Box
 from ..core.errors import InputError
 from ..core.units import COULOMB
 from ..kernels.ewald import damped_forces
@@ -21,6 +22,7 @@ FORCE_FLOOR = 1.0           # eV/angstrom
 REAL_SHARE, MESH_SHARE = 0.45, 0.75
 SHELL = 1.0                 # angstrom, see real_space_error
 SAMPLE = 24                 # mesh points per axis on which a mesh error is summed: it depends on the spacing only
+ROOM = 0.03                 # by how much a cell may grow before a mesh that was made finer for it is too coarse again
 FINEST = 0.15               # angstrom, the finest mesh that is tried
 
 
@@ -97,6 +99,28 @@ def choose_coulomb(method, accuracy, cutoff, box, kinds, counts, truncation="pla
     mesh, order = _mesh(strength, own, beta, box, int(counts.sum()), MESH_SHARE * wanted, accuracy)
     error = math.hypot(real_space_error(strength, beta, cutoff, truncation), mesh_error(strength, own, beta, mesh, order, box))
     return CoulombSettings("spme", beta, mesh, order, None, error, cutoff, accuracy, truncation, scale)
+
+
+def settings_for(settings, box, kinds, counts):
+    """The CoulombSettings in another `box`, at the same splitting: the same mesh (k-vectors) while their share of the error is kept, else a finer one with
+    ROOM to spare; never a coarser one, so that a cell which breathes does not change it to and fro."""
+    if settings.mesh is None and settings.kmax is None:
+        return settings
+    counts, charge = np.asarray(counts), np.asarray(kinds.charge)
+    strength, own, beta = charge_strength(box, charge, counts), own_strength(charge, counts), settings.beta
+    wanted = settings.accuracy * settings.force_scale
+
+    def error(mesh, kmax):
+        return ewald_error(strength, beta, kmax, box) if mesh is None else mesh_error(strength, own, beta, mesh, settings.order, box)
+    mesh, kmax = settings.mesh, settings.kmax
+    if error(mesh, kmax) > math.sqrt(1.0 - REAL_SHARE**2) * wanted:
+        roomy = Box(box.lengths * (1.0 + ROOM))
+        if mesh is None:
+            kmax = _wave_numbers(strength, beta, roomy, MESH_SHARE * wanted)
+        else:
+            mesh, _ = _mesh(strength, own, beta, roomy, int(counts.sum()), MESH_SHARE * wanted, settings.accuracy, (settings.order,))
+    total = math.hypot(real_space_error(strength, beta, settings.cutoff, settings.truncation), error(mesh, kmax))
+    return replace(settings, mesh=mesh, kmax=kmax, estimated_error=total)
 
 
 def _problems(method, accuracy, cutoff, box, charge, counts):
@@ -221,11 +245,11 @@ def smooth_size(least):
         n += 2
 
 
-def _mesh(strength, own, beta, box, particles, wanted, accuracy):
+def _mesh(strength, own, beta, box, particles, wanted, accuracy, orders=ORDERS):
     """(mesh, order) of the least cost whose error is at most `wanted`."""
     ladder = _ladder(box)
     best = None
-    for order in ORDERS:
+    for order in orders:
         low, high = 0, len(ladder)
         while low < high:                                       # the error falls along the ladder
             middle = (low + high) // 2

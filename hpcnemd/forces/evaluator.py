@@ -1,14 +1,17 @@
 """All forces of one configuration: pair part, mesh part, and the way home of what ghosts received."""
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ..parallel.domain import fold
 from ..parallel.reduce import ordered_sum
-from .coulomb import dsf_self_energy
+from .coulomb import dsf_self_energy, settings_for
 from .ewald import Ewald
 from .pair import PairForces, RealSpace
 from .spme import Spme
+
+
+LOOK_AGAIN = 0.005          # relative change of a cell edge after which the accuracy of the mesh is looked at
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,7 @@ class Forces:
     def __init__(self, forcefield, kinds, box, domain, cutoff, skin, truncation="shift_force", settings=None, path="auto", remove_net_force=True,
                  counts=None, precision="double"):
         self.domain, self.skin, self.settings = domain, float(skin), settings
+        self.box, self.kinds, self.counts, self.remove_net_force = box, kinds, counts, remove_net_force
         real = None
         if settings is not None:
             real = RealSpace("dsf" if settings.method == "dsf" else "ewald", settings.beta, cutoff)
@@ -39,9 +43,47 @@ class Forces:
         self.constant = 0.0
         if settings is not None and settings.method == "dsf":
             self.constant = dsf_self_energy(settings, kinds, counts, cutoff)
-        elif settings is not None:
-            maker = Spme if settings.method == "spme" else Ewald
-            self.mesh = maker(settings, box, kinds, domain, remove_net_force=remove_net_force, **({"margin": skin} if maker is Spme else {}))
+        self._make_mesh()
+
+    def _make_mesh(self):
+        """Collective."""
+        self.meshed = self.box.lengths          # the box for which its accuracy was looked at last
+        if self.settings is not None and self.settings.method == "spme":
+            self.mesh = Spme(self.settings, self.box, self.kinds, self.domain, self.skin, self.remove_net_force)
+        elif self.settings is not None and self.settings.method == "ewald":
+            self.mesh = Ewald(self.settings, self.box, self.kinds, self.domain, self.remove_net_force)
+
+    def rescale(self, box):
+        """Take another box (after the domain has): lists, mesh and k-vectors stay what they are in units of the box."""
+        self.box = box
+        self.pair.rescale(box)
+        if self.mesh is not None:
+            self.mesh.rescale(box)
+
+    def keep_accuracy(self):
+        """Collective. After the box has changed: a finer mesh where the one in use has become too coarse. A function of the box and of `variables` alone."""
+        if self.mesh is None or np.abs(np.log(self.box.lengths / self.meshed)).max() < LOOK_AGAIN:
+            return
+        before, self.settings = self.settings, settings_for(self.settings, self.box, self.kinds, self.counts)
+        if (before.mesh, before.kmax) != (self.settings.mesh, self.settings.kmax):
+            self._make_mesh()
+        self.meshed = self.box.lengths
+
+    def variables(self):
+        """What a restart needs to have the same mesh: {} where there is none."""
+        if self.mesh is None:
+            return {}
+        return {"meshed": self.meshed.copy(), "mesh": np.array(self.settings.mesh or self.settings.kmax, np.int64)}
+
+    def restore(self, variables):
+        """Collective. The mesh of the `variables` of another run, in the box as it is now."""
+        if not variables or self.mesh is None:
+            return
+        points = tuple(int(n) for n in variables["mesh"])
+        if points != (self.settings.mesh or self.settings.kmax):
+            self.settings = replace(self.settings, **{"mesh" if self.settings.mesh else "kmax": points})
+            self._make_mesh()
+        self.meshed = np.array(variables["meshed"])
 
     def rebuild(self, state):
         """Lists of the particles and ghosts as they stand (after `halo`)."""

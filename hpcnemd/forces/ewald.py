@@ -38,12 +38,18 @@ class Ewald:
         length = high - low
         row = np.repeat(np.arange(len(x)), length)
         z = np.arange(count) - start[row] + low[row]
-        self.k = 2 * np.pi * np.stack([x[row], y[row], z], axis=1) / box.lengths
+        self._index = np.stack([x[row], y[row], z], axis=1)
+        self.local = np.empty((2, count))
+        self.rescale(box)
+
+    def rescale(self, box):
+        """Take another box, with the same k-vectors in units of its own."""
+        settings, self.box = self.settings, box
+        self.k = 2 * np.pi * self._index / box.lengths
         square = (self.k ** 2).sum(1)
         # eV per squared charge sum: E = sum over half of the k-vectors of weight |S|^2
         self.weight = COULOMB * 4 * np.pi / box.volume * np.exp(-square / (4 * settings.beta ** 2)) / square
         self.stretch = 2.0 * (1.0 / square + 0.25 / settings.beta ** 2)
-        self.local = np.empty((2, count))
 
     def compute(self, state, observe=True):
         """Collective. Adds the reciprocal forces to state.force[:n_owned]; returns a MeshResult (its net force is 0 to round-off and not removed)."""

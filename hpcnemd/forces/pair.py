@@ -73,8 +73,7 @@ class PairForces:
         plan = self.table.plan(self.path, precision, max(len(force) - 1, 1) if coulomb else 0, rows, unroll)
         self._kernels = {observe: pair_kernel(plan(observe)) for observe in (False, True)}
         self._multiple, self._build_list = plan(False).multiple, builder(self.path)
-        self.period = pair_slots.fraction_periods(box.lengths, self.list_radius, self.cutoff, self.skin)
-        self._units = tuple(real(length) for length in self.period / 2**32) if precision == "mixed" else ()
+        self.rescale(box)
         self._numbers = (*map(real, (self.cutoff**2, 2 / self.cutoff**2, beta, *self.table.switch_numbers)),
                          *(aligned(np.repeat(c, 4 * rows), real) for c in (force, energy, exp2_polynomial(precision))), self.table.pieces.astype(real))
         self._parameter_table = self.table.parameters(plan(False)).astype(real)
@@ -85,6 +84,12 @@ class PairForces:
         self._reserve(64)
         self._neighbour = np.zeros(4096, np.int32)
         self.reference = np.zeros((0, 3))
+
+    def rescale(self, box):
+        """Take another box; lists stay as they are."""
+        self.box = box
+        self.period = pair_slots.fraction_periods(box.lengths, self.list_radius, self.cutoff, self.skin)
+        self._units = tuple(np.float32(length) for length in self.period / 2**32) if self.precision == "mixed" else ()
 
     @property
     def list_radius(self):

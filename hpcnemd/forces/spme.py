@@ -28,17 +28,22 @@ class Spme:
         self.mesh = DistributedMesh(self.comm, settings.mesh, settings.order, box.lengths, lower, upper, self.margin)
         self.path = choose_path(path)
         self.spread, self.gather = _loops(settings.order, self.path, self.mesh.brick)
-        fft = self.mesh.fft
+        self.influence = np.zeros(self.mesh.fft.spectrum_shape)
+        self.rescale(box)
+        self.force = np.empty((0, 3))
+
+    def rescale(self, box):
+        """Take another box: the mesh keeps its points and bricks, the influence function follows."""
+        settings, fft, self.box = self.settings, self.mesh.fft, box
+        self.mesh.brick.scale[:] = self.mesh.shape / box.lengths
         owned = (np.arange(fft.shape[0]), np.arange(fft.shape[1])[fft.y_range], np.arange(fft.modes))
         self.sums = [axis_sums(points, settings.order, length, settings.beta, index)
                      for points, length, index in zip(fft.shape, box.lengths, owned)]
-        self.influence = np.zeros(fft.spectrum_shape)
         kernels.influence_function(*self.sums, self.influence)
         if fft.ny and fft.y_range.start == 0:
             self.influence[0, 0, 0] = 0.0                           # the surrounding medium conducts
         # backward() divides by the number of points, the potential does not
         self.influence *= COULOMB / box.volume * float(np.prod(fft.shape))
-        self.force = np.empty((0, 3))
 
     def compute(self, state, observe=True):
         """Collective. Adds the mesh forces to state.force[:n_owned]; returns a MeshResult. Raises PhysicsError where a particle left the brick."""

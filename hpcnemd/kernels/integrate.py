@@ -119,13 +119,13 @@ def species_positions(n, species, position, image, lengths, out):
 
 
 @njit(cache=True, error_model="numpy")
-def largest_displacement(n, position, reference):
-    """Largest squared distance (angstrom^2) between rows of position (cap, 3) and reference (n, 3); infinite where one is not finite."""
+def largest_displacement(n, position, reference, stretch):
+    """Largest squared distance (angstrom^2) between rows of position (cap, 3) and of reference (n, 3) times stretch (3,); infinite where one is not finite."""
     largest = 0.0
     for i in range(n):
-        x = position[i, 0] - reference[i, 0]
-        y = position[i, 1] - reference[i, 1]
-        z = position[i, 2] - reference[i, 2]
+        x = position[i, 0] - stretch[0] * reference[i, 0]
+        y = position[i, 1] - stretch[1] * reference[i, 1]
+        z = position[i, 2] - stretch[2] * reference[i, 2]
         square = x * x + y * y + z * z
         if not square < 1e300:
             return np.inf

@@ -33,10 +33,24 @@ class Domain:
         self.coordinate = coordinate_of(self.rank, self.grid)
         self.lower = np.array([self.cuts[axis][self.coordinate[axis]] for axis in range(3)])
         self.upper = np.array([self.cuts[axis][self.coordinate[axis] + 1] for axis in range(3)])
-        self.incoming, self.outgoing = routes_of(self.rank, box, self.grid, self.cuts, self.halo_width, whole)
-        self.plan = HaloPlan(self.rank, self.incoming, self.outgoing)
+        self._fractions, self._whole = [edges / length for edges, length in zip(self.cuts, box.lengths)], whole
+        self.reroute()
         self.known_ids = None               # (n,) ids owned after the last migrate: what must still be there at the next
         self.expected = None                # (count, sum of ids) over all ranks
+
+    def reroute(self):
+        """Who owes which copies to whom in the box as it is; `halo` calls it after the box has changed."""
+        self.incoming, self.outgoing = routes_of(self.rank, self.box, self.grid, self.cuts, self.halo_width, self._whole)
+        self.plan = HaloPlan(self.rank, self.incoming, self.outgoing)
+        self._turns, self.routed = np.rint(self.plan.shift / self.box.lengths), True
+
+    def rescale(self, box):
+        """Take another box: the bricks keep their fractions of it. Ghosts that are there stay the same copies, `refresh` moves them along."""
+        self.box, self.routed = box, False
+        self.cuts = [fractions * length for fractions, length in zip(self._fractions, box.lengths)]
+        self.lower = np.array([self.cuts[axis][self.coordinate[axis]] for axis in range(3)])
+        self.upper = np.array([self.cuts[axis][self.coordinate[axis] + 1] for axis in range(3)])
+        self.plan.shift[:] = self._turns * box.lengths
 
     def _check(self):
         problems = []

@@ -54,6 +54,8 @@ def halo(domain, state):
     Half shell: every pair of particle images within domain.halo_width is, over all ranks, exactly once a pair of owned rows or a pair of an
     owned and a ghost row. Raises PhysicsError on all ranks where a particle lies outside its owner's brick: its pairs would be missed.
     """
+    if not domain.routed:
+        domain.reroute()
     plan = domain.plan
     if domain.expected is None:             # rows that came from a checkpoint, not from scatter or migrate
         count_particles(domain, state)

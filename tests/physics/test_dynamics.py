@@ -40,6 +40,9 @@ class Springs:
     def rebuild(self, state):
         pass
 
+    def variables(self):
+        return {}
+
     def compute(self, state, observe):
         n = state.n_owned
         species, ids = state.species[:n], state.id[:n]
