@@ -195,8 +195,11 @@ def run_lines(loaded, prepared, ranks):
 
 def drive_lines(drive, prepared):
     mobile = " ".join(name for name, moves in zip(prepared.system.kinds.names, prepared.colour.mobile) if moves)
+    mobile += f"; {drive.species} alone is driven" if drive.species is not None else ""
     if drive.kind == "none":
         yield f"equilibrium; mobile ions: {mobile}"
+    elif drive.kind == "zero_current":
+        yield f"current along {drive.direction} held at zero, the field that does it is measured; mobile ions: {mobile}"
     elif drive.kind == "constant_field":
         yield f"constant field {prepared.drive_value:g} V/angstrom along {drive.direction}; mobile ions: {mobile}"
     elif np.isnan(prepared.drive_value):

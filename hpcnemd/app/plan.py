@@ -87,6 +87,8 @@ def _checked(path, size, error, ranks, length, write):
     loaded = load_deck(path)
     if loaded.deck.experiment != "ionic_conductivity":
         raise InputError([*problems, f"experiment = {loaded.deck.experiment!r}: plan knows decks of experiment = \"ionic_conductivity\""])
+    if loaded.deck.drive.species is not None:
+        problems.append("drive.species: plan knows runs that drive all mobile ions; remove the key, plan, and put it back")
     wanted["prepared"], found = prepare_and_check(loaded, 1)            # the deck's replicas and ranks are what the plan is to choose
     layout = ("parallel.", "replicas =")
     problems += [text for text in found if not text.startswith(layout)]

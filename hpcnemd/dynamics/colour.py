@@ -36,11 +36,13 @@ class Colour:
     mobile: np.ndarray
     axis: np.ndarray
     dimensions: int = 3
+    mobile_charge: float = 0.0      # sum of |z| over the driven ions, for a drift velocity v = J / this (one driven species)
 
     @classmethod
-    def of(cls, kinds, counts, mobile, direction="x", dimensions=3):
+    def of(cls, kinds, counts, mobile, direction="x", dimensions=3, only=None):
         """From `Species`, the number of particles of each (s,) over the replica, and the names of the mobile species
-        ("all": every charged species, the molten salt). Raises InputError with what to write."""
+        ("all": every charged species, the molten salt). `only`: the one of them that is driven; its force is balanced on the framework, or on all ions
+        where there is none, so that J = z (flux of that species relative to them). Raises InputError with what to write."""
         counts = np.asarray(counts, dtype=np.float64)
         names = [name for name, count in zip(kinds.names, counts) if count]
         if mobile in ("all", ["all"], ("all",)):
@@ -52,18 +54,24 @@ class Colour:
         neutral = [name for name, move, z in zip(kinds.names, moves, kinds.formal_charge) if move and z == 0]
         if neutral:
             raise InputError(f"drive.mobile: {neutral} carry no formal charge, so nothing drives them; take them out of the list")
-        charge = np.where(moves, kinds.formal_charge, 0.0)
+        if only is not None and only not in mobile:
+            raise InputError(f"drive.species = {only!r}: choose one of the mobile species, {sorted(mobile)}")
+        driven = moves if only is None else np.array([name == only for name in kinds.names])
+        charge = np.where(driven, kinds.formal_charge, 0.0)
+        total = float(np.sum((counts * np.abs(charge))[driven]))
         rest = ~moves & (counts > 0)
         excess = float(np.sum(counts * charge))
         frame = float(np.sum((counts * kinds.mass)[rest]))
         if rest.any():
             charge = np.where(rest, -kinds.mass * excess / frame, charge)
+        elif only is not None:
+            charge = charge - kinds.mass * excess / float(np.sum(counts * kinds.mass))
         elif abs(excess) > 1e-9:
             raise InputError(f"drive.mobile: all species are mobile, but their formal charges sum to {excess:g} e; the cell must be neutral")
         # each mobile species drifts by itself, the framework as one body
         order = np.cumsum(moves) - 1
         group = np.where(moves, order, order[-1] + 1)
-        return cls(counts, kinds.mass, charge, group.astype(np.int64), moves, unit_vector(direction, dimensions), dimensions)
+        return cls(counts, kinds.mass, charge, group.astype(np.int64), moves, unit_vector(direction, dimensions), dimensions, total)
 
     @property
     def n_groups(self):
@@ -88,11 +96,6 @@ class Colour:
         sums = np.zeros(int(self.group.max()) + 1)
         np.add.at(sums, self.group, values)
         return sums[self.group]
-
-    @property
-    def mobile_charge(self):
-        """sum of z over the mobile ions, for a drift velocity v = J / this (one mobile species)."""
-        return float(np.sum((self.counts * np.abs(self.charge))[self.mobile]))
 
     def current(self, momentum):
         """J = sum c v along the axis, e angstrom/fs, from the momentum of each species (s, 3)."""

@@ -32,10 +32,10 @@ def pressure_tensor(sim):
 
 
 class Series(Observer):
-    """Every `every` steps from `first`: total energies, ledger, and the collective displacement R_a = sum of unwrapped positions of each species.
+    """Every `every` steps from `first`: total energies, ledger, the impulse of the driving field since its phase began, and the collective displacement R_a = sum of unwrapped positions of each species.
     Arrays of fixed length `count`, nan until reached; `taken` says how many hold values."""
     needs_energy = True
-    FIELDS = {"potential_series": (), "kinetic_series": (), "ledger_series": ()}
+    FIELDS = {"potential_series": (), "kinetic_series": (), "ledger_series": (), "impulse_series": ()}
 
     def __init__(self, every, first, count, n_species):
         super().__init__(every)
@@ -59,6 +59,7 @@ class Series(Observer):
         self.data["potential_series"][row] = sim.shared.potential
         self.data["kinetic_series"][row] = sim.kinetic
         self.data["ledger_series"][row] = sim.energy - self.energy_start - sim.shared.work + sim.shared.heat
+        self.data["impulse_series"][row] = sim.shared.impulse
         self.data["pressure_series"][row] = pressure_tensor(sim)
         self.taken += 1
 

@@ -200,18 +200,19 @@ class RunTable(Table):
 
 class DriveTable(Table):
     """What drives the ions."""
-    kind: Literal["constant_current", "constant_field", "none"] = Key(description="constant_current, constant_field, none")
+    kind: Literal["constant_current", "constant_field", "zero_current", "none"] = Key(
+        description="constant_current, constant_field, zero_current (the field that holds the current at zero fluctuates), none")
     current_density: CurrentDensity | None = Key(None, description="of a constant current; or")
     drift_velocity: Velocity | None = Key(None, description="current over the sum of the mobile charges")
     field: Field | None = Key(None, description="of a constant field")
     direction: Direction = Key("x", description="x, y, z or three numbers")
     mobile: Names = Key(description="the mobile species, [\"Li\"]; \"all\": every charged species (a molten salt)")
-
+    species: str | None = Key(None, description="drive this mobile species alone, for a column of the Onsager matrix; the framework (or all ions) recoils by mass")
 
     @model_validator(mode="after")
     def _checks(self):
         given = [name for name in ("current_density", "drift_velocity", "field") if getattr(self, name) is not None]
-        wanted = {"constant_current": ("current_density", "drift_velocity"), "constant_field": ("field",), "none": ()}[self.kind]
+        wanted = {"constant_current": ("current_density", "drift_velocity"), "constant_field": ("field",), "zero_current": (), "none": ()}[self.kind]
         wrong = [name for name in given if name not in wanted]
         if wrong:
             raise ValueError(f"{', '.join(wrong)} does not belong to kind = \"{self.kind}\"; "
@@ -220,7 +221,9 @@ class DriveTable(Table):
             example = {"constant_current": "drift_velocity = \"0.40 angstrom/ps\"", "constant_field": "field = \"0.02 V/angstrom\""}[self.kind]
             raise ValueError(f"kind = \"{self.kind}\" needs exactly one of {', '.join(wanted)}; write for example {example}")
         if given and getattr(self, given[0]) == 0:
-            raise ValueError(f"{given[0]} is 0; for an equilibrium run write kind = \"none\"")
+            raise ValueError(f"{given[0]} is 0; for an equilibrium run write kind = \"none\", or \"zero_current\"")
+        if self.species is not None and not wanted:
+            raise ValueError(f"species belongs to a drive; remove it, or write kind = \"constant_field\" in place of \"{self.kind}\"")
         return self
 
 

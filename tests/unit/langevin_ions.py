@@ -35,13 +35,16 @@ def drive_for(entropy, block):
 
 def ensemble(rng, mode, replicas=2, blocks=40, block=2000.0, sample=20.0, entropy=50.0):
     """(arrays, attributes) as an ensemble file of such a run gives them; a framework of 112 heavy ions at rest is thought beside."""
-    current, field = drive_for(entropy, block) if entropy else (0.0, 0.0)
+    current, field = drive_for(entropy, block) if entropy and mode != "zero_current" else (0.0, 0.0)
     per_block = int(block / sample)
     path = displacement(rng, blocks * per_block, sample, (replicas, 3))
     shape = (replicas, blocks)
-    if mode == "constant_current":
+    series = np.zeros((replicas, blocks * per_block + 1))
+    if mode in ("constant_current", "zero_current"):
         # with J held, the field balances friction and noise: white, mean J0/(sigma V), zero-frequency noise 2 k_B T/(sigma V)
-        impulse = rng.normal(current * block / (INSIDE * VOLUME), math.sqrt(2 * KT * block / (INSIDE * VOLUME)), shape)
+        pushes = rng.normal(current * sample / (INSIDE * VOLUME), math.sqrt(2 * KT * sample / (INSIDE * VOLUME)), (replicas, blocks * per_block))
+        impulse = pushes.reshape(*shape, per_block).sum(axis=2)
+        series[:, 1:] = pushes.cumsum(axis=1)
         path[:, 0] = current * sample * np.arange(blocks * per_block + 1)
     else:
         field = field if mode == "constant_field" else 0.0
@@ -61,7 +64,7 @@ def ensemble(rng, mode, replicas=2, blocks=40, block=2000.0, sample=20.0, entrop
     arrays = {"blocks_done": np.full(replicas, blocks), "impulse": impulse, "current": vector[:, :, 0].copy(), "current_vector": vector, "work": work,
               "heat": work - change + error, "energy_change": change, "ledger_error": error, "kinetic": rng.normal(21.7, 0.1, shape),
               "potential": rng.normal(-4100.0, 0.5, shape), "temperature": kelvin.mean(axis=2), "temperature_species": kelvin,
-              "pressure": rng.normal(0.1, 0.02, (*shape, 3, 3)), "drift": np.zeros(shape), "displacement_current": path.transpose(0, 2, 1), "msd": msd}
+              "pressure": rng.normal(0.1, 0.02, (*shape, 3, 3)), "drift": np.zeros(shape), "displacement_current": path.transpose(0, 2, 1), "msd": msd, "impulse_series": series}
     attrs = {"mode": mode, "temperature": TEMPERATURE, "volume": VOLUME, "block": block, "sample": sample, "timestep": 2.0, "species": ["Li", "X"],
              "counts": [COUNT, 28], "charges": [1.0, -2.0], "mobile": ["Li"], "axis": np.array([1.0, 0.0, 0.0]), "lags": lags}
     return arrays, attrs

@@ -97,9 +97,20 @@ def test_a_heated_species_a_drift_and_an_open_ledger_are_named():
 
 
 def test_zero_current_gives_the_equilibrium_conductivity_from_the_noise():
-    arrays, attrs = langevin_ions.ensemble(np.random.default_rng(10), "constant_current", entropy=0.0)
+    # 4 standard errors. The field of real ions shakes too: its impulse then holds a bounded part, here ten times the noise of one sample
+    arrays, attrs = langevin_ions.ensemble(np.random.default_rng(10), "zero_current")
+    shaking = 10 * np.diff(arrays["impulse_series"]).std() * np.random.default_rng(11).standard_normal(arrays["impulse_series"].shape)
+    for series in (arrays["impulse_series"], arrays["impulse_series"] + shaking):
+        result = estimate(arrays | {"impulse_series": series}, attrs)
+        assert abs(result.sigma.value - EXACT) < 4 * result.sigma.error and "zero current" in result.sigma.estimator
+        assert result.sigma.low < EXACT < result.sigma.high and result.numbers["equilibrium"]["axes"] == "yz"
+        assert "drive" not in result.numbers and "conductivity: sigma" in "\n".join(report.summary_lines(result))
+
+
+def test_too_short_a_run_at_zero_current_is_refused():
+    arrays, attrs = langevin_ions.ensemble(np.random.default_rng(13), "zero_current", replicas=1, blocks=2, block=100.0)
     result = estimate(arrays, attrs)
-    assert abs(result.sigma.value - EXACT) < 4 * result.sigma.error and "noise" in result.sigma.estimator
+    assert result.sigma is None and "too few times" in result.refusals[0]
 
 
 def test_an_oblique_drive_uses_the_plane_across_it():

@@ -3,7 +3,7 @@
 Arrays (R replicas, B blocks, T samples, S species; unfinished entries are NaN): `blocks_done` (R,), `impulse`, `current`, `work`, `heat`,
 `energy_change`, `ledger_error`, `kinetic`, `potential`, `temperature` (R, B), `temperature_species` (R, B, S), `pressure` (R, B, 3, 3) GPa,
 `displacement_current` (R, T, 3), `msd` (R, L, S) angstrom^2 of three axes, or (R, L, S, 3); optional `species_displacement` (R, T, S, 3) angstrom.
-Attributes: `mode` (none, constant_field, constant_current), `temperature` K, `volume` angstrom^3, `block`, `sample`, `timestep` fs, `species`, `counts`,
+Attributes: `mode` (none, zero_current, constant_field, constant_current), `temperature` K, `volume` angstrom^3, `block`, `sample`, `timestep` fs, `species`, `counts`,
 `charges` (formal, e), `mobile` (names), `axis` (3,) unit vector of the drive, `lags` fs; optional `mass` (S,), `hop_length` angstrom, `target` (relative error
 wished for), `until_error` (the same, where the run was to stop at it).
 Units inside: e, angstrom, fs, eV, K; conductivities in S/m.
@@ -16,7 +16,7 @@ import numpy as np
 
 from ...analysis import blocks, conductivity, einstein
 from ...core.units import BOLTZMANN, SIEMENS_PER_METRE, in_unit
-from . import correlated, methods, verdicts
+from . import columns, correlated, methods, verdicts, zero_current
 
 HOP_LENGTH = 2.0        # angstrom: a Li-Li site distance in garnets
 LEAST_MEMORY = 2000.0   # fs: ions rattle and hop back for 1 to 2 ps in melts and garnets, so shorter windows and blocks are never trusted
@@ -56,6 +56,7 @@ class Settings:
     hop_length: float
     target: float
     until_error: float | None = None
+    only: str | None = None         # the species that is driven alone
 
     @classmethod
     def of(cls, attrs):
@@ -65,11 +66,12 @@ class Settings:
                    float(attrs["timestep"]), names, tuple(int(n) for n in attrs["counts"]), tuple(float(z) for z in attrs["charges"]),
                    tuple(_text(name) for name in attrs["mobile"]), np.asarray(attrs["axis"], dtype=np.float64),
                    np.asarray(attrs.get("lags", ()), dtype=np.float64), float(attrs.get("hop_length", HOP_LENGTH)), float(attrs.get("target", TARGET)),
-                   float(attrs["until_error"]) if "until_error" in attrs else None)
+                   float(attrs["until_error"]) if "until_error" in attrs else None,
+                   _text(attrs["driven_species"]) if "driven_species" in attrs else None)
 
     @property
     def driven(self):
-        return self.mode != "none"
+        return self.mode.startswith("constant")
 
     @property
     def direction(self):
@@ -81,7 +83,7 @@ class Settings:
 
     def still_axes(self):
         """(k, 3) orthonormal directions that are not driven, and their name."""
-        if not self.driven:
+        if self.mode == "none":
             return np.eye(3), "xyz"
         if self.direction in ("x", "y", "z"):
             keep = [a for a in range(3) if self.axis[a] == 0.0]
@@ -96,7 +98,7 @@ class Settings:
     def as_dict(self):
         return {"mode": self.mode, "temperature_K": self.temperature, "volume_angstrom3": self.volume, "block_fs": self.block,
                 "sample_fs": self.sample, "timestep_fs": self.timestep, "species": list(self.species), "counts": list(self.counts),
-                "formal_charges_e": list(self.charges), "mobile": list(self.mobile), "direction": self.direction}
+                "formal_charges_e": list(self.charges), "mobile": list(self.mobile), "direction": self.direction} | ({"driven_species": self.only} if self.only else {})
 
 
 def _text(value):
@@ -116,6 +118,9 @@ def estimate(arrays, attrs):
     still = _equilibrium(result, arrays, settings)
     if settings.driven:
         _driven(result, rows, settings, still)
+        columns.collect(result, arrays, attrs, settings, rows, done)
+    elif settings.mode == "zero_current":
+        zero_current.collect(result, arrays, settings, LEAST_MEMORY)
     elif still is None:
         result.refusals.append("the charge displacement was sampled too few times for an equilibrium estimate")
     elif still["estimate"].low <= 0:
@@ -190,12 +195,6 @@ def _driven(result, rows, settings, still):
     level = blocks.choose_level(response, least=LEAST_MEMORY / block)
     noise = conductivity.from_noise(mode, response, block, settings.volume, settings.temperature, level)
     numbers["from_noise"] = noise.as_dict()
-    if mode == "constant_current" and all(not row.any() for row in rows["current"]):
-        if math.isfinite(noise.value):                                  # J0 = 0: the dual Green-Kubo estimator
-            result.sigma = noise
-        else:
-            result.refusals.append("too few blocks for an estimate from the noise of the field")
-        return
     outcome = conductivity.driven(mode, rows["impulse"], rows["current"], block, settings.volume, LEAST_MEMORY)
     whole, per_block = conductivity.entropy_production(rows["work"], settings.temperature, outcome.level)
     result.refusals += conductivity.refusals(outcome, whole)
@@ -261,7 +260,7 @@ def _tracers(result, arrays, settings, still):
     if "msd" not in arrays or len(settings.lags) < 4:
         return {}
     msd = np.asarray(arrays["msd"], dtype=np.float64)
-    axes = [a for a in range(3) if not (settings.driven and settings.axis[a] != 0.0)]
+    axes = [a for a in range(3) if not (settings.mode != "none" and settings.axis[a] != 0.0)]
     finite = np.isfinite(msd).all(axis=tuple(range(2, msd.ndim)))
     keep = np.flatnonzero(finite[:, 0])
     reached = int(np.cumprod(finite[keep].all(axis=0)).sum()) if len(keep) else 0      # lags that every replica has reached
@@ -286,7 +285,7 @@ def _tracers(result, arrays, settings, still):
     result.numbers["diffusion"] = table
     uncorrelated = einstein.nernst_einstein(*zip(*mobile), settings.volume, settings.temperature)
     result.numbers["nernst_einstein"] = uncorrelated.as_dict()
-    if result.sigma:
+    if result.sigma and settings.only is None:
         result.numbers["haven_ratio"] = einstein.haven(uncorrelated, result.sigma).as_dict()
     return found
 

@@ -4,14 +4,14 @@ from pathlib import Path
 
 import numpy as np
 
-from . import correlated, current_map, methods, snapshot
+from . import correlated, current_map, methods, snapshot, zero_current
 
 # Okabe and Ito's colours, told apart by colour-blind readers too
 BLACK, ORANGE, SKY, GREEN, BLUE, RED, PURPLE = "#000000", "#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00", "#CC79A7"
 CYCLE = (BLUE, RED, GREEN, ORANGE, PURPLE, SKY, BLACK)
 STYLE = {"font.size": 10, "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.color": "#dddddd", "grid.linewidth": 0.6,
          "legend.frameon": False, "lines.linewidth": 1.6, "savefig.dpi": 150, "pdf.fonttype": 42}
-WORDS = {"constant_current": "constant current", "constant_field": "constant field", "none": "equilibrium"}
+WORDS = {"constant_current": "constant current", "constant_field": "constant field", "zero_current": "zero current", "none": "equilibrium"}
 
 
 @dataclass(frozen=True)
@@ -303,5 +303,6 @@ def _told(draw):
 
 PLOTS = (("running_estimate", "Running estimate", running), ("block_length", "Block length", block_length), ("driving_force", "Driving force", driving_force),
          ("quality", "Error bar against entropy production", quality), ("temperatures", "Temperatures", temperatures), ("energy_ledger", "Energy ledger", ledger),
-         ("green_kubo", "Equilibrium conductivity", green_kubo), ("displacement", "Displacements", displacement),
-         ("error_methods", "Error methods", _told(methods.draw)), ("onsager", "Who carries the current with whom", _told(correlated.draw)))
+         ("zero_current", "Conductivity at zero current", _told(zero_current.draw)), ("green_kubo", "Equilibrium conductivity", green_kubo),
+         ("displacement", "Displacements", displacement), ("error_methods", "Error methods", _told(methods.draw)),
+         ("onsager", "Who carries the current with whom", _told(correlated.draw)))

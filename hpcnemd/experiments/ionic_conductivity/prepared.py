@@ -22,6 +22,7 @@ class PreparedRun:
     colour: Colour
     schedule: Schedule
     drive_value: float
+    charges: np.ndarray                 # (s,) e, of the charge displacement: all mobile species, whichever of them is driven
     start: Path | None = None           # folder of a finished run of the same system and layout whose ends the replicas start from
 
     @property
@@ -45,7 +46,8 @@ def prepare(deck, base=".", system=None):
     drive = deck.drive
     mobile = "all" if "all" in drive.mobile else drive.mobile
     try:
-        colour = Colour.of(system.kinds, system.counts, mobile, drive.direction, system.box.dimensions)
+        colour = Colour.of(system.kinds, system.counts, mobile, drive.direction, system.box.dimensions, drive.species)
+        whole = colour if drive.species is None else Colour.of(system.kinds, system.counts, mobile, drive.direction, system.box.dimensions)
     except InputError as error:
         raise InputError(error.problems) from None
     value = 0.0
@@ -58,7 +60,7 @@ def prepare(deck, base=".", system=None):
             value = float("nan") if drive.current_density == "auto" else drive.current_density * system.box.volume
     bath = deck.run.thermostat
     try:
-        Drive(drive.kind, value)
+        Drive("constant_current" if drive.kind == "zero_current" else drive.kind, value)
         for driven in (False, drive.kind != "none"):
             make_thermostat(bath.kind, deck.run.temperature, colour, driven, deck.run.timestep, bath.time, bath.chain, bath.group)
     except InputError as error:
@@ -67,4 +69,4 @@ def prepare(deck, base=".", system=None):
         problems.append("run.thermostat.kind = \"none\": a driven system heats up without end; write \"nose_hoover\" or \"gaussian\"")
     if problems:
         raise InputError(problems)
-    return PreparedRun(deck, system, colour, Schedule.of(deck.run, pilot=bool(np.isnan(value))), value)
+    return PreparedRun(deck, system, colour, Schedule.of(deck.run, pilot=bool(np.isnan(value))), value, whole.charge)

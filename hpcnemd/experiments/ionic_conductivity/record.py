@@ -24,6 +24,7 @@ _PER_BLOCK = {
 _SAMPLED = {
     "potential_series": ("eV", "potential energy"),
     "kinetic_series": ("eV", "kinetic energy"),
+    "impulse_series": ("eV fs/angstrom", "integral of the driving field lambda since the measurement began, per unit charge"),
     "ledger_series": ("eV", "energy change - work + heat since the measurement began"),
 }
 
@@ -57,6 +58,7 @@ def attributes(prepared):
     direction = deck.drive.direction if isinstance(deck.drive.direction, str) else "xyz"[int(np.argmax(np.abs(colour.axis)))]
     grain = {"particle_grain": system.grain.astype(np.int32)} if system.grain is not None else {}
     wished = {"until_error": run.until_error, "target": run.until_error} if run.until_error is not None else {}
+    wished |= {"driven_species": deck.drive.species.encode()} if deck.drive.species is not None else {}
     return grain | wished | {"mode": deck.drive.kind, "temperature": run.temperature, "volume": system.box.volume, "box": system.box.lengths,
             "block": schedule.block * run.timestep, "sample": schedule.sample * run.timestep, "timestep": run.timestep,
             "equilibrate": schedule.equilibrate * run.timestep, "settle": (schedule.settle - schedule.equilibrate) * run.timestep,

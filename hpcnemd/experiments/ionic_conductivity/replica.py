@@ -139,7 +139,7 @@ class Replica:
             half = (schedule.pilot - schedule.equilibrate) // 2
             self.pilot = Blocks(half, schedule.pilot - half, 1, len(colour.mass))
         else:
-            drive = Drive(kind, self.drive_value if kind != "none" else 0.0)
+            drive = Drive("constant_current" if kind == "zero_current" else kind, self.drive_value if kind != "none" else 0.0)
         bath = deck.run.thermostat
         thermostat, on = make_thermostat(bath.kind, deck.run.temperature, colour, drive.driven, sim.timestep, bath.time, bath.chain, bath.group)
         if self.phase is not None and thermostat.kind == sim.thermostat.kind == "nose_hoover":
@@ -219,11 +219,11 @@ class Replica:
     # ---- result -----------------------------------------------------------------------------------------------------
     def record(self):
         """Collective. {name: array} of the rows of this replica in the ensemble file; meaningful on rank 0 of the replica."""
-        schedule, colour, blocks, series = self.prepared.schedule, self.prepared.colour, self.blocks, self.series
+        schedule, blocks, series = self.prepared.schedule, self.blocks, self.series
         out = {name: value.copy() for name, value in blocks.data.items()}
         out |= {name: value.copy() for name, value in series.data.items() if name != "pressure_series"}
         step = schedule.block // schedule.sample
-        displacement = np.einsum("s,tsk->tk", colour.charge, series.data["species_displacement"])
+        displacement = np.einsum("s,tsk->tk", self.prepared.charges, series.data["species_displacement"])
         edge = np.arange(schedule.blocks + 1) * step
         energy = (series.data["potential_series"] + series.data["kinetic_series"])[edge]
         out["energy_change"] = np.diff(energy)
@@ -231,6 +231,7 @@ class Replica:
         inner = slice(1, schedule.blocks * step + 1)
         out["potential"] = series.data["potential_series"][inner].reshape(schedule.blocks, step).mean(axis=1)
         out["pressure"] = series.data["pressure_series"][inner].reshape(schedule.blocks, step, 3, 3).mean(axis=1)
+        out["impulse_series"] = series.data["impulse_series"] - series.data["impulse_series"][:1]
         out["displacement_current"] = displacement - displacement[:1]
         out["current_vector"] = np.diff(displacement[edge], axis=0) / (schedule.block * self.sim.timestep)
         out["species_displacement"] = series.data["species_displacement"] - series.data["species_displacement"][:1]

@@ -5,12 +5,14 @@ import math
 from pathlib import Path
 
 from ...analysis.conductivity import LINEAR_LIMIT
-from . import correlated, methods
+from . import columns, correlated, methods
 
 EQUATIONS = {
     "constant_current": "The field λ(t) that keeps the current at J<sub>0</sub> is measured: σ = J<sub>0</sub> / (V ⟨λ⟩), with ⟨λ⟩ the sum of the field impulses of all "
                         "steps over the time (Norton ensemble; Gauss's principle).",
     "constant_field": "The current J = Σ c<sub>i</sub> v<sub>i</sub> along the field E is measured: σ = ⟨J⟩ / (V E).",
+    "zero_current": "The current is held at zero, and the field λ(t) that does it fluctuates: σ = k<sub>B</sub>T / (V Var X/2t), X = ∫ λ dt (Norton ensemble at "
+                    "J<sub>0</sub> = 0; the dual of Green and Kubo).",
     "none": "Charge displacement ΔP = Σ z<sub>i</sub> (Δr<sub>i</sub> − Δr<sub>framework</sub>): σ is half the slope of ⟨ΔP²⟩ per axis over V k<sub>B</sub>T, "
             "which is the Green-Kubo integral of the current correlation at the cut that is given.",
 }
@@ -58,6 +60,9 @@ def headline(result):
     if result.sigma is None:
         return "conductivity: not reported"
     entry = result.sigma.as_dict()
+    only = result.numbers["settings"].get("driven_species")
+    if only is not None:
+        return f"part of the conductivity, e2zzL of {only} driven alone: {shown(entry)} ({100 * result.sigma.relative:.1f} %)"
     relative = f", {100 * result.sigma.relative:.1f} %" if math.isfinite(result.sigma.relative) else ""
     return f"conductivity: sigma = {shown(entry)} ({_si_centi(entry)}{relative})"
 
@@ -130,7 +135,8 @@ def _page(result, pictures, deck, provenance, title):
         parts.append(f"<p class=\"sigma refused\">No conductivity is reported.<small>{reasons}{told}</small></p>")
     else:
         entry = result.sigma.as_dict()
-        parts.append(f"<p class=\"sigma\">σ = {e(shown(entry))} <small>({e(_si_centi(entry))}; 95 %: {e(_interval(entry))}; {e(entry['estimator'])})</small></p>")
+        name = f"e²zzL of {settings['driven_species']}" if "driven_species" in (settings := result.numbers["settings"]) else "σ"
+        parts.append(f"<p class=\"sigma\">{e(name)} = {e(shown(entry))} <small>({e(_si_centi(entry))}; 95 %: {e(_interval(entry))}; {e(entry['estimator'])})</small></p>")
     parts.append(f"<p>{EQUATIONS[result.numbers['settings']['mode']]} {LAWS}</p>")
     parts.append("<h2>What supports it</h2><table>" + "".join(_verdict_row(v) for v in result.verdicts) + "</table>")
     parts.append("<h2>Numbers</h2><table>" + "".join(f"<tr><td>{e(name)}</td><td class=\"n\">{e(value)}</td><td><small>{e(note)}</small></td></tr>"
@@ -172,7 +178,9 @@ def number_rows(result):
     def add(name, entry, note=None):
         rows.append((name, shown(entry), entry["estimator"] if note is None else note))
     if n.get("conductivity"):
-        add("conductivity", n["conductivity"])
+        add("conductivity" if "driven_species" not in n["settings"] else f"part e²zzL of the conductivity, {n['settings']['driven_species']} driven", n["conductivity"])
+    if "zero_current" in n:
+        rows.append(("resistivity", f"{n['zero_current']['resistivity_ohm_metre']:.4g} Ω m" if n["zero_current"]["resistivity_ohm_metre"] else "not known", "zero current"))
     if "equilibrium" in n:
         found = n["equilibrium"]
         where = "" if found["axes"] == "xyz" else "; from the axes across the drive"
@@ -202,7 +210,7 @@ def number_rows(result):
     for key, name in (("nernst_einstein", "Nernst-Einstein conductivity"), ("haven_ratio", "Haven ratio"), ("temperature", "temperature")):
         if key in n:
             add(name, n[key])
-    for name, entry, note in (*methods.rows(n), *correlated.rows(n)):
+    for name, entry, note in (*methods.rows(n), *columns.rows(n), *correlated.rows(n)):
         add(name, entry, note)
     for name, entry in n["temperature_species"].items():
         add(f"temperature, {name}", entry)

@@ -34,7 +34,7 @@ def _arrow(axis, low, lengths, settings):
     axis.set_xlim(low[0] - unit, None)
     for k, name in enumerate("xyz"):
         tip = project(np.eye(3)[k:k + 1] * unit)[0, :2]
-        driven = settings["mode"] != "none" and settings["direction"] == name
+        driven = settings["mode"].startswith("constant") and settings["direction"] == name
         colour = "#D55E00" if driven else "#555555"
         axis.annotate("", origin + tip, origin, arrowprops={"arrowstyle": "-|>", "color": colour, "lw": 1.4, "shrinkA": 0, "shrinkB": 0}, zorder=3)
         text = origin + tip * (1 + 0.22 * unit / np.hypot(*tip))

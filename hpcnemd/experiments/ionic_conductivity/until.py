@@ -7,6 +7,7 @@ import numpy as np
 from ...analysis import einstein, stopping
 from ...core.errors import HpcnemdError, PhysicsError, StoppedEarly
 from ...parallel.reduce import vote_any
+from . import zero_current
 from .estimate import LEAST_MEMORY
 
 BLOCK_ROWS = ("impulse", "current", "work")
@@ -66,7 +67,7 @@ def _decided(prepared, layout, live, count):
         return False
     if prepared.deck.drive.kind in DRIVEN:
         return layout.world.bcast(bool(every) and _driven_reached(prepared, [every[index] for index in sorted(every)]))
-    paths = {index: _displacement(replica, count) for index, replica in live.items()} if leader else {}
+    paths = {index: _paths(replica, count) for index, replica in live.items()} if leader else {}
     parts = layout.world.gather(paths)
     return layout.world.bcast(parts is not None and _rest_reached(prepared, [path for _, path in sorted(one for part in parts for one in part.items())]))
 
@@ -78,11 +79,13 @@ def _blocks(replica, count):
     return {name: replica.blocks.data[name][:count].copy() for name in BLOCK_ROWS}
 
 
-def _displacement(replica, count):
-    """(samples, 3) charge displacement up to the end of `count` blocks, e angstrom."""
+def _paths(replica, count):
+    """Up to the end of `count` blocks: (samples, 3) charge displacement, e angstrom; at zero current (samples, 1) impulse of the field, eV fs/angstrom."""
     schedule = replica.prepared.schedule
-    rows = replica.series.data["species_displacement"][:count * schedule.block // schedule.sample + 1]
-    return np.einsum("s,tsk->tk", replica.prepared.colour.charge, rows)
+    samples = count * schedule.block // schedule.sample + 1
+    if replica.prepared.deck.drive.kind == "zero_current":
+        return replica.series.data["impulse_series"][:samples, None]
+    return np.einsum("s,tsk->tk", replica.prepared.charges, replica.series.data["species_displacement"][:samples])
 
 
 def _due(prepared, every, count):
@@ -99,13 +102,16 @@ def _driven_reached(prepared, every):
     return bool(sound and error <= run.until_error)
 
 
-def _rest_reached(prepared, displacement):
-    """At rest: the Green-Kubo estimate over all axes, once its window is seen to be long enough."""
+def _rest_reached(prepared, parts):
+    """At rest: the Green-Kubo estimate over all axes, or the noise of the field at zero current, once the window is seen to be long enough."""
     run = prepared.deck.run
     sample = prepared.schedule.sample * run.timestep
-    paths = [path[:, axis] for path in displacement for axis in range(3)]
+    paths = [column for part in parts for column in part.T]
     if min(len(path) for path in paths) < 8:
         return False
+    if prepared.deck.drive.kind == "zero_current":
+        window, found = zero_current.estimate(paths, sample, LEAST_MEMORY)
+        return bool(window.independent and found.low > 0 and found.relative <= run.until_error)
     window = einstein.choose_window(paths, int(np.ceil(LEAST_MEMORY / sample)))
     found = einstein.green_kubo(paths, sample, prepared.system.box.volume, run.temperature, window.samples)
     return bool(window.independent and found.value > 0 and found.relative <= run.until_error)

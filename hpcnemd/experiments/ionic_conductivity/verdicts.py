@@ -34,7 +34,11 @@ def collect(result, rows, settings):
         merged = result.numbers["blocks"]
         add(Verdict("independent blocks", merged["independent"], f"blocks of {merged['length_fs'] / 1000:g} ps are " +
                     ("uncorrelated" if merged["independent"] else "correlated, or shorter than the memory of the ions, and there are too few: the error is too small; run longer")))
-    if "equilibrium" in result.numbers and not settings.driven:
+    if "zero_current" in result.numbers:
+        found = result.numbers["zero_current"]
+        add(Verdict("memory", found["window_independent"], f"impulses of the field over {found['window_fs'] / 1000:g} ps are " +
+                    ("uncorrelated" if found["window_independent"] else "still correlated: the run is too short")))
+    if "equilibrium" in result.numbers and settings.mode == "none":
         found = result.numbers["equilibrium"]
         add(Verdict("memory", found["window_independent"], f"charge displacements over {found['window_fs'] / 1000:g} ps " +
                     ("are uncorrelated" if found["window_independent"] else "are still correlated: the run is too short")))
