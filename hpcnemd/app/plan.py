@@ -1,7 +1,6 @@
 """`hpcnemd plan DECK`: a short pilot run, or an earlier run, tells the current, the length and the cost of a run with a wished error."""
 import json
 import re
-from dataclasses import replace
 from pathlib import Path
 
 from ..core.errors import HpcnemdError, InputError
@@ -140,7 +139,9 @@ def _part(comm, loaded, deck, folder, start=None):
         return
     problem = None
     try:
-        prepared = replace(loaded.experiment.prepare(deck, loaded.base), start=start)
+        prepared = loaded.experiment.prepare(deck, loaded.base)
+        if start is not None:
+            prepared = prepared.starting_from(start)
         if comm.rank == 0:
             folder.mkdir(parents=True, exist_ok=True)
     except OSError as failure:
@@ -186,7 +187,7 @@ def _tell(loaded, prepared, path, folder, seen, rates, wanted, write, pilot):
     from ..analysis.planning import make_plan
     from ..experiments.ionic_conductivity.estimate import LEAST_MEMORY
     run = loaded.deck.run
-    plan = make_plan(seen, wanted["error"], run.equilibrate, run.settle, run.timestep, prepared.schedule.sample * run.timestep, LEAST_MEMORY, wanted["ranks"], rates)
+    plan = make_plan(seen, wanted["error"], run.npt + run.equilibrate, run.settle, run.timestep, prepared.schedule.sample * run.timestep, LEAST_MEMORY, wanted["ranks"], rates)
     keys = deck_keys(loaded.deck, plan)
     for line in plan_lines(plan, rates, wanted["ranks"]):
         print(line)

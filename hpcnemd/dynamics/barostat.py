@@ -29,7 +29,7 @@ class Barostat:
     COUPLINGS, `every`: time steps from one move to the next, `timestep` fs, `lengths` (3,) angstrom of the cell in which the run began.
 
     Since the phase began: `tried`, `accepted` moves; `energy` eV that they brought into the system; `drift` eV, the sum over accepted moves of the change of
-    the effective energy (Bernetti and Bussi, sec. II C), which would not change if the moves were infinitely short."""
+    the effective energy of Bernetti and Bussi, which would not change if the moves were infinitely short."""
 
     def __init__(self, pressure, temperature, time, compressibility, coupling, every, timestep, lengths):
         if coupling not in COUPLINGS:

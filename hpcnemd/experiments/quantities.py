@@ -36,6 +36,8 @@ Field = quantity("V/angstrom")
 Force = quantity("eV/angstrom", above=0)
 Velocity = quantity("angstrom/ps")
 Damping = quantity("1/angstrom", above=0)
+Pressure = quantity("GPa")
+Compressibility = quantity("1/GPa", above=0)
 DENSITY_UNIT = "g/cm^3"
 
 

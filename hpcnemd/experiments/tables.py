@@ -7,9 +7,13 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field as Key, model_validator
 
-from .quantities import (CurrentDensity, Damping, Density, Direction, Duration, Every, Field, Force, Interval, Lattice, Length, Names,
-                         Orientations, Temperature,
+from ..core.units import PRESSURE_GPA
+from .quantities import (Compressibility, CurrentDensity, Damping, Density, Direction, Duration, Every, Field, Force, Interval, Lattice, Length, Names,
+                         Orientations, Pressure, Temperature,
                          ThreeCounts, Time, Timestep, Velocity, WallTime)
+
+
+CELL_BLOCKS = 40            # blocks of the time at constant pressure
 
 
 class Table(BaseModel):
@@ -157,10 +161,21 @@ class ThermostatTable(Table):
     group: Literal["all", "framework", "mobile"] = Key("all", description="the ions it acts on: all, framework, mobile")
 
 
+class BarostatTable(Table):
+    """Constant pressure, in the phase run.npt: stochastic cell rescaling with a Metropolis test."""
+    kind: Literal["cell_rescaling"] = Key("cell_rescaling", description="cell_rescaling")
+    pressure: Pressure = Key(0.0, description="wanted pressure")
+    coupling: Literal["isotropic", "semi_isotropic", "anisotropic"] = Key("isotropic", description="isotropic (the shape stays), semi_isotropic (a = b, and c), anisotropic (each edge)")
+    time: Time = Key(500.0, description="relaxation time of the volume, if the compressibility is right; it sets the pace, not the ensemble")
+    compressibility: Compressibility = Key(0.01 * PRESSURE_GPA, description="roughly that of the material: 0.01 1/GPa for a hard oxide, 0.3 1/GPa for a molten salt")
+    every: int = Key(10, ge=1, description="time steps from one change of the cell to the next")
+
+
 class RunTable(Table):
     """How long and how hot. Durations are totals: a resumed run does the rest."""
     temperature: Temperature = Key(description="temperature of the heat bath")
     timestep: Timestep = Key(1.0, description="time step")
+    npt: Duration = Key(0.0, description="time at constant pressure, first of all; all replicas then take the mean cell of its second half and keep it")
     equilibrate: Duration = Key(0.0, description="time at the temperature before the drive is switched on")
     settle: Duration = Key(0.0, description="time under the drive before the measurement")
     measure: Time = Key(description="time of the measurement")
@@ -170,6 +185,7 @@ class RunTable(Table):
     seed: int = Key(2026, ge=0, lt=2**63, description="the same seed gives the same run")
     sample: Time = Key(10.0, description="interval of the sampled currents and displacements")
     thermostat: ThermostatTable = Key(ThermostatTable(), description="heat bath")
+    barostat: BarostatTable = Key(BarostatTable(), description="for the time at constant pressure")
 
     @model_validator(mode="after")
     def _checks(self):
@@ -178,6 +194,15 @@ class RunTable(Table):
             raise ValueError(f"timestep is {self.timestep:g} fs; ions need at most a few fs: write for example timestep = \"2 fs\"")
         if self.block is not None and self.measure < 2 * self.block * (1 - 1e-9):
             raise ValueError(f"measure ({self.measure / 1e3:g} ps) must hold at least two blocks ({self.block / 1e3:g} ps each)")
+        if self.npt and self.steps(self.npt) < CELL_BLOCKS * self.barostat.every:
+            least = CELL_BLOCKS * self.barostat.every * self.timestep / 1e3
+            raise ValueError(f"npt is {self.npt / 1e3:g} ps long, too short for a mean cell with an error: write {least:g} ps at least (some 20 ps are usual), "
+                             "or 0 for a fixed cell")
+        if not self.npt and self.barostat != BarostatTable():
+            raise ValueError("barostat: it acts in the phase run.npt, which has no length; write for example npt = \"20 ps\"")
+        if self.npt and self.thermostat.kind in ("none", "gaussian"):
+            raise ValueError(f"npt with thermostat.kind = \"{self.thermostat.kind}\": the cell needs a heat bath whose kinetic energy fluctuates; write "
+                             "\"nose_hoover\" or \"langevin\"")
         if self.steps(self.measure) < 2 * self.n_blocks:
             raise ValueError(f"measure is {self.steps(self.measure)} steps long, too few for {self.n_blocks} blocks; write a longer measure")
         return self
@@ -196,6 +221,30 @@ class RunTable(Table):
     def block_steps(self):
         """Steps of one block, at least 1; the blocks fill the measurement but for a rest shorter than one block."""
         return max(1, self.steps(self.block) if self.block is not None else self.steps(self.measure) // self.n_blocks)
+
+
+class SiteClassTable(Table):
+    """Sites that count together."""
+    name: str = Key(description="name of the class")
+    set: str = Key("sites", description="classes of one set are compared with each other: the order parameter is a class's occupation less the mean of the others'")
+    positions: tuple[tuple[float, float, float], ...] = Key(min_length=1, description="in fractions of the reference cell, whose origin is that of the structure")
+
+
+class OrderTable(Table):
+    """How ordered the mobile ions are: occupation of classes of sites, block by block."""
+    sites: Literal["llzo"] | None = Key(None, description="llzo: 24d by its three axes and 48g, which tell the tetragonal garnet from the cubic one; or")
+    classes: tuple[SiteClassTable, ...] = Key((), description="classes of sites of your own")
+    species: Names | None = Key(None, description="with classes: the species that are on them")
+    framework: Names | None = Key(None, description="with classes: the species that carry the reference cell along")
+    cells: ThreeCounts | None = Key(None, description="reference cells along the axes; default: structure.supercell")
+
+    @model_validator(mode="after")
+    def _checks(self):
+        if (self.sites is None) == (not self.classes):
+            raise ValueError("say which sites; write sites = \"llzo\", or tables [[order.classes]]")
+        if (self.sites is None) != (self.species is not None and self.framework is not None):
+            raise ValueError("species and framework belong to classes; write both of them, and neither beside sites")
+        return self
 
 
 class DriveTable(Table):

@@ -3,7 +3,7 @@ from typing import Literal
 
 from pydantic import Field as Key
 
-from ..tables import DriveTable, ForcefieldTable, OutputTable, ParallelTable, RunTable, StructureTable, Table
+from ..tables import DriveTable, ForcefieldTable, OrderTable, OutputTable, ParallelTable, RunTable, StructureTable, Table
 
 
 class ConductivityRun(RunTable):
@@ -18,6 +18,7 @@ class Deck(Table):
     forcefield: ForcefieldTable
     run: ConductivityRun
     drive: DriveTable
+    order: OrderTable | None = None
     parallel: ParallelTable = ParallelTable()
     output: OutputTable = OutputTable()
 
@@ -30,5 +31,10 @@ class Deck(Table):
             else:
                 for key in keys:
                     whole[table].pop(key)
+        if self.order is None:
+            whole.pop("order")
+        if not self.run.npt:
+            for key in ("npt", "barostat"):
+                whole["run"].pop(key)
         whole["run"]["block_steps"] = self.run.block_steps
         return whole

@@ -16,7 +16,7 @@ import numpy as np
 
 from ...analysis import blocks, conductivity, einstein
 from ...core.units import BOLTZMANN, SIEMENS_PER_METRE, in_unit
-from . import columns, correlated, methods, verdicts, zero_current
+from . import cell, columns, correlated, methods, verdicts, zero_current
 
 HOP_LENGTH = 2.0        # angstrom: a Li-Li site distance in garnets
 LEAST_MEMORY = 2000.0   # fs: ions rattle and hop back for 1 to 2 ps in melts and garnets, so shorter windows and blocks are never trusted
@@ -134,6 +134,7 @@ def estimate(arrays, attrs):
     if still is not None and not settings.driven:
         methods.equilibrium(result, still, settings)
     _state(result, rows, arrays, done, settings)
+    cell.collect(result, arrays, attrs)
     verdicts.collect(result, rows, settings)
     result.numbers["conductivity"] = result.sigma.as_dict() if result.sigma else None
     result.numbers["refusals"] = result.refusals

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from . import correlated, current_map, methods, snapshot, zero_current
+from . import cell_figure, correlated, current_map, methods, snapshot, zero_current
 
 # Okabe and Ito's colours, told apart by colour-blind readers too
 BLACK, ORANGE, SKY, GREEN, BLUE, RED, PURPLE = "#000000", "#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00", "#CC79A7"
@@ -305,4 +305,4 @@ PLOTS = (("running_estimate", "Running estimate", running), ("block_length", "Bl
          ("quality", "Error bar against entropy production", quality), ("temperatures", "Temperatures", temperatures), ("energy_ledger", "Energy ledger", ledger),
          ("zero_current", "Conductivity at zero current", _told(zero_current.draw)), ("green_kubo", "Equilibrium conductivity", green_kubo),
          ("displacement", "Displacements", displacement), ("error_methods", "Error methods", _told(methods.draw)),
-         ("onsager", "Who carries the current with whom", _told(correlated.draw)))
+         ("onsager", "Who carries the current with whom", _told(correlated.draw)), ("cell", "Cell and order of the sites", cell_figure.plot))

@@ -1,5 +1,6 @@
 """From a prepared deck to the ensemble file: every group of ranks takes its replicas through their phases, one after another."""
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from ...storage.journal import Journal
 from ...storage.provenance import collect, stamp_end, stamp_restart
 from ...storage.trajectory import TrajectoryWriter
 from ...storage.writer import choose_writer
+from .cell import settle
 from .record import store
 from .replica import Replica
 from .until import joined, run_until
@@ -66,7 +68,12 @@ def run(prepared, layout, folder, text="", progress=None):
         return begin_one(prepared, layout, folder, index, journal, record, tell)
     rows, statuses, stopped, problem = {}, {}, False, None
     try:
-        if deck.run.until_error is not None:
+        if prepared.schedule.npt:
+            prepared, stopped = settle(prepared, layout, stop, partial(checkpoint_folder, folder), lambda index: build(prepared, layout, folder, index, journal),
+                                       journal, tell)
+        if stopped:
+            pass
+        elif deck.run.until_error is not None:
             rows, statuses, stopped, problem = run_until(prepared, layout, begin, end_one, stop, journal)
         else:
             for turn, index in enumerate(layout.replicas):
@@ -110,15 +117,24 @@ def _conclude(world, stopped, problem, folder):
     agree_on_errors(world, problem)
 
 
-def begin_one(prepared, layout, folder, index, journal, record, tell):
-    """Collective over the replica's ranks. (Replica, its trajectory observers, watch): `tell(replica)` is called by `watch` too."""
-    deck, schedule = prepared.deck, prepared.schedule
-    replica = Replica(prepared, layout.domain_comm, layout.grid, index, str(folder / "checkpoint" / f"replica_{index:04d}"))
+def checkpoint_folder(folder, index):
+    return str(folder / "checkpoint" / f"replica_{index:04d}")
+
+
+def build(prepared, layout, folder, index, journal):
+    """Collective over the replica's ranks. A Replica, begun."""
+    replica = Replica(prepared, layout.domain_comm, layout.grid, index, checkpoint_folder(folder, index))
     step = replica.begin()
     journal.note("resumed" if replica.resumed_from is not None else "started", replica=index, step=step, ranks=layout.domain_comm.size,
-                 grid=list(layout.grid), of=schedule.measure, warnings=replica.warnings)
+                 grid=list(layout.grid), of=prepared.schedule.measure, warnings=replica.warnings)
     if replica.relaxed is not None:
         journal.note("relaxed", replica=index, steps=replica.relaxed[0], force=replica.relaxed[1])
+    return replica
+
+
+def begin_one(prepared, layout, folder, index, journal, record, tell):
+    """Collective over the replica's ranks. (Replica, its trajectory observers, watch): `tell(replica)` is called by `watch` too."""
+    replica = build(prepared, layout, folder, index, journal)
     frames = _trajectory(prepared, layout, folder, replica, record)
     if replica.resumed_from is None:
         replica.save(first=True)

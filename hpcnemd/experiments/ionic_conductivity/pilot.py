@@ -17,6 +17,7 @@ from ...parallel.domain import scatter
 from ...parallel.layout import choose_grid
 from ...parallel.reduce import vote_max
 from ..system import simulation_of
+from ..tables import BarostatTable
 from .estimate import Settings
 
 LENGTH = 30000.0            # fs of the equilibrium part; 20 to 50 ps hold ten windows of a melt or a fast solid conductor
@@ -50,7 +51,7 @@ def driven_deck(deck, replicas, found, length=None):
     wanted = ENTROPY * BOLTZMANN * settings.temperature / (guess / SIEMENS_PER_METRE * field ** 2 * settings.volume) / replicas if guess else LONGEST
     measure = length or min(LONGEST, max(SHORTEST, wanted))
     drive = deck.drive.model_copy(update={"kind": "constant_field", "current_density": None, "drift_velocity": None, "field": field})
-    return _short(deck, replicas, drive, measure, {"equilibrate": 0.0, "settle": max(SETTLE, deck.run.settle)})
+    return _short(deck, replicas, drive, measure, {"npt": 0.0, "barostat": BarostatTable(), "equilibrate": 0.0, "settle": max(SETTLE, deck.run.settle)})
 
 
 def _short(deck, replicas, drive, measure, changes):
@@ -130,6 +131,8 @@ def mismatch(result, prepared):
             "mobile species": sorted(name for name, moves, n in zip(system.kinds.names, prepared.colour.mobile, system.counts) if moves and n)}
     theirs = {"ions": {name: int(n) for name, n in zip(told["species"], told["counts"]) if n}, "temperature": f"{told['temperature_K']:g} K",
               "volume": f"{told['volume_angstrom3']:.4g} angstrom^3", "mobile species": sorted(told["mobile"])}
+    if prepared.deck.run.npt:                   # each run finds its own
+        mine.pop("volume")
     return [f"{key} {theirs[key]} there, {mine[key]} in the deck" for key in mine if theirs[key] != mine[key]]
 
 

@@ -1,13 +1,16 @@
 """A deck made ready to run: its system, who carries the current, the schedule, and the value of the drive."""
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from ...core.box import Box
 from ...core.errors import InputError
 from ...dynamics.colour import Colour
 from ...dynamics.drive import Drive
 from ...dynamics.thermostat import make_thermostat
+from ...storage.ensemble import read_attributes
+from ..site_order import SiteReference, reference_of
 from ..system import System, system_of_deck
 from ..tables import RelaxTable
 from .deck import Deck
@@ -24,6 +27,19 @@ class PreparedRun:
     drive_value: float
     charges: np.ndarray                 # (s,) e, of the charge displacement: all mobile species, whichever of them is driven
     start: Path | None = None           # folder of a finished run of the same system and layout whose ends the replicas start from
+    sites: SiteReference | None = None
+
+    def in_cell(self, lengths):
+        """The same run in a cell of other edges (3,) angstrom, the ions strained with it; a current density stays what it is."""
+        before = self.system.box
+        box = Box(lengths, before.dimensions)
+        system = replace(self.system, box=box, position=self.system.position * (box.lengths / before.lengths))
+        scale = box.volume / before.volume if self.deck.drive.kind == "constant_current" and self.deck.drive.drift_velocity is None else 1.0
+        return replace(self, system=system, drive_value=self.drive_value * scale)
+
+    def starting_from(self, folder):
+        """The same run in the cell of the finished run in `folder`, its replicas from where that one's ended."""
+        return replace(self.in_cell(read_attributes(Path(folder, "ensemble.h5"))["box"]), start=Path(folder))
 
     @property
     def automatic(self):
@@ -67,6 +83,14 @@ def prepare(deck, base=".", system=None):
         problems += error.problems
     if drive.kind != "none" and bath.kind == "none":
         problems.append("run.thermostat.kind = \"none\": a driven system heats up without end; write \"nose_hoover\" or \"gaussian\"")
+    sites = None
+    try:
+        if deck.order is not None:
+            sites = reference_of(deck.order, system, deck.structure.supercell)
+    except InputError as error:
+        problems += error.problems
+    if deck.run.npt and system.box.dimensions != 3:
+        problems.append("run.npt: a cell of fewer than three dimensions keeps its size; write npt = 0")
     if problems:
         raise InputError(problems)
-    return PreparedRun(deck, system, colour, Schedule.of(deck.run, pilot=bool(np.isnan(value))), value, whole.charge)
+    return PreparedRun(deck, system, colour, Schedule.of(deck.run, pilot=bool(np.isnan(value))), value, whole.charge, sites=sites)

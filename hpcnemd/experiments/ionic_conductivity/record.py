@@ -7,6 +7,7 @@ from ...core.units import PRESSURE_GPA
 from ...storage.agreement import on_root
 from ...storage.ensemble import EnsembleFile, read
 from ...storage.provenance import stamp_end
+from ..tables import CELL_BLOCKS
 
 _PER_BLOCK = {
     "impulse": ("eV fs/angstrom", "integral of the driving field lambda over the block, per unit charge"),
@@ -42,6 +43,17 @@ def schema(prepared):
     table["species_displacement"] = ((samples, species, 3), "<f8", "angstrom", "sum of r over each species, unwrapped, since the measurement began")
     table["msd"] = ((schedule.lags, species, 3), "<f8", "angstrom^2", "mean square displacement relative to the framework, by axis")
     table["final_position"] = ((len(system.species), 3), "<f8", "angstrom", "last positions, in the box, by particle id")
+    if schedule.npt:
+        table["cell_edges"] = ((CELL_BLOCKS, 3), "<f8", "angstrom", "mean edges of the cell in blocks of the phase at constant pressure")
+        table["cell_pressure"] = ((CELL_BLOCKS, 3), "<f8", "GPa", "mean diagonal of the pressure tensor in those blocks")
+        table["cell_temperature"] = ((CELL_BLOCKS,), "<f8", "K", "mean temperature in those blocks")
+        table["cell_moves"] = ((5,), "<f8", "", "changes of the cell: tried, accepted, refused in a row, energy that they brought in (eV), drift of the effective energy (eV)")
+        table["cell_ledger"] = ((), "<f8", "eV", "at constant pressure: energy change + heat - energy that the changes of the cell brought in")
+    if prepared.sites is not None:
+        classes = len(prepared.sites.labels)
+        table["site_occupation"] = ((blocks, classes), "<f8", "", "mobile ions per site of each class")
+        if schedule.npt:
+            table["cell_site_occupation"] = ((CELL_BLOCKS, classes), "<f8", "", "the same in blocks of the phase at constant pressure")
     for name, text in (("blocks_done", "finished blocks"), ("samples_done", "samples taken"), ("steps_done", "steps done")):
         table[name] = ((), "<i8", "", text)
     table["drive_value"] = ((), "<f8", "e angstrom/fs or eV/angstrom", "J0 of a constant current, or the constant field per unit charge")
@@ -59,10 +71,12 @@ def attributes(prepared):
     grain = {"particle_grain": system.grain.astype(np.int32)} if system.grain is not None else {}
     wished = {"until_error": run.until_error, "target": run.until_error} if run.until_error is not None else {}
     wished |= {"driven_species": deck.drive.species.encode()} if deck.drive.species is not None else {}
-    return grain | wished | {"mode": deck.drive.kind, "temperature": run.temperature, "volume": system.box.volume, "box": system.box.lengths,
+    sites = {} if prepared.sites is None else {"site_classes": np.array([label.encode() for label in prepared.sites.labels]),
+                                               "site_sets": np.array([name.encode() for name in prepared.sites.sets])}
+    return grain | wished | sites | {"mode": deck.drive.kind, "temperature": run.temperature, "volume": system.box.volume, "box": system.box.lengths,
             "block": schedule.block * run.timestep, "sample": schedule.sample * run.timestep, "timestep": run.timestep,
-            "equilibrate": schedule.equilibrate * run.timestep, "settle": (schedule.settle - schedule.equilibrate) * run.timestep,
-            "species": names, "counts": np.asarray(system.counts, np.int64), "charges": system.kinds.formal_charge,
+            "equilibrate": (schedule.equilibrate - schedule.npt) * run.timestep, "settle": (schedule.settle - schedule.equilibrate) * run.timestep,
+            "npt": schedule.npt * run.timestep, "species": names, "counts": np.asarray(system.counts, np.int64), "charges": system.kinds.formal_charge,
             "mass": system.kinds.mass, "colour": colour.charge,
             "mobile": mobile, "direction": direction, "axis": colour.axis, "lags": lags, "particle_species": system.species.astype(np.int32),
             "thermostat": run.thermostat.kind, "truncation": system.truncation, "cutoff": system.cutoff, "forcefield": system.forcefield.name}

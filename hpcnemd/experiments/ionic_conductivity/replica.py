@@ -17,7 +17,11 @@ from ...parallel.domain import gather_sorted, scatter
 from ...parallel.reduce import vote_any
 from ...storage import checkpoint
 from ...storage.provenance import versions
+from ..site_order import SiteOccupation
 from ..system import simulation_of
+from ..tables import CELL_BLOCKS
+from .cell import CellRecord, barostat_of
+from .schedule import divisor
 
 PILOT_X = 0.44       # q E a / 2 kT of the pilot run: 80 % of the hop model's 5 % limit, for hops of 2 angstrom
 PILOT_HOP = 2.0      # angstrom
@@ -39,6 +43,13 @@ class Replica:
         self.series = Series(schedule.sample, schedule.settle, schedule.samples, n_species)
         self.tracer = TracerDisplacements(schedule.tracer, schedule.settle, schedule.samples * schedule.sample // schedule.tracer + 1,
                                           schedule.lags, n_species)
+        self.cell = CellRecord(deck.run.barostat.every, schedule.npt) if schedule.npt else None
+        self.order = {}                         # phase -> SiteOccupation
+        if prepared.sites is not None:
+            self.order["measure"] = SiteOccupation(prepared.sites, schedule.tracer, schedule.settle, schedule.block, schedule.blocks)
+            if schedule.npt:
+                length = schedule.npt // CELL_BLOCKS
+                self.order["npt"] = SiteOccupation(prepared.sites, divisor(length, schedule.tracer), 0, length, CELL_BLOCKS)
         self.pilot = None
         self.phase = None
         self.saved_at, self.saved_step = time.monotonic(), 0
@@ -70,8 +81,7 @@ class Replica:
         draw_velocities(self.comm, sim.state, run.temperature, run.seed, self.index)
         self._enter(self.prepared.schedule.phase(0))
         sim.start()
-        if self.phase == "measure":
-            self._begin_measurement()
+        self._begin_records()
 
     def _take_over(self, saved):
         """Collective. The ions as another run left them, at step 0 of this one."""
@@ -79,21 +89,26 @@ class Replica:
         self._enter(self.prepared.schedule.phase(0))
         restore(sim, saved.tree["simulation"], saved.arrays, same_grid=False)
         sim.step = sim.rebuilds = sim.rebuilt_at = 0
-        sim.enter_phase(sim.drive, sim.thermostat, sim.on)
+        sim.enter_phase(sim.drive, sim.thermostat, sim.on, self._barostat())
+        self._take_cell()
         sim.take_stock()
-        if self.phase == "measure":
-            self._begin_measurement()
+        self._begin_records()
 
     def _resume(self, saved, same_grid):
         meta, rows = saved.tree, saved.arrays
         self._check_identity(meta["identity"])
-        self.drive_value = float(meta["drive_value"])
+        if meta["phase"] not in ("npt", "equilibrate"):         # a pilot may have chosen it
+            self.drive_value = float(meta["drive_value"])
         self._enter(str(meta["phase"]))
         restore(self.sim, meta["simulation"], rows, same_grid)
         self.frames = int(meta["frames"])
         self.warnings = self._differences(saved, same_grid)
         self.blocks.restore(meta["blocks"])
         self.series.restore(meta["series"])
+        for phase, order in self.order.items():
+            order.restore(meta["order"][phase])
+        if self.cell is not None:
+            self.cell.restore(meta["cell"])
         if self.pilot is not None:
             self.pilot.restore(meta["pilot"])
         self.tracer.restore(meta["tracer"], rows)
@@ -130,7 +145,7 @@ class Replica:
         """Drive and thermostat of a phase."""
         deck, sim, colour = self.prepared.deck, self.sim, self.prepared.colour
         kind = deck.drive.kind
-        if phase == "equilibrate":
+        if phase in ("npt", "equilibrate"):
             drive = Drive()
         elif phase == "pilot":
             charge = np.abs(colour.charge[colour.mobile]).max()
@@ -144,8 +159,18 @@ class Replica:
         thermostat, on = make_thermostat(bath.kind, deck.run.temperature, colour, drive.driven, sim.timestep, bath.time, bath.chain, bath.group)
         if self.phase is not None and thermostat.kind == sim.thermostat.kind == "nose_hoover":
             thermostat.restore(sim.thermostat.variables())
-        sim.enter_phase(drive, thermostat, on)
         self.phase = phase
+        sim.enter_phase(drive, thermostat, on, self._barostat())
+
+    def _barostat(self):
+        return barostat_of(self.prepared.deck.run, self.prepared.system.box.lengths) if self.phase == "npt" else None
+
+    def _begin_records(self):
+        """Collective. Records of a phase that begins with the run."""
+        if self.phase == "npt":
+            self.cell.begin(self.sim)
+        if self.phase == "measure":
+            self._begin_measurement()
 
     def _begin_measurement(self):
         """Collective. The ledger starts at zero with the first sample."""
@@ -155,19 +180,20 @@ class Replica:
         self.tracer.observe(self.sim)
 
     # ---- middle -----------------------------------------------------------------------------------------------------
-    def run(self, stop, watch=None, extra=(), until=None):
-        """Collective. To the end (or to the end of `until` blocks), or to a stop; True when the end was reached. `stop()` is asked on every rank in every step;
-        `watch(replica)` is called after every stretch of about one block; `extra`: further observers (trajectory)."""
+    def run(self, stop, watch=None, extra=(), until=None, npt=False):
+        """Collective. To the end (or to the end of `until` blocks, or of the phase at constant pressure), or to a stop; True when the end was reached. `stop()`
+        is asked on every rank in every step; `watch(replica)` is called after every stretch of about one block; `extra`: further observers (trajectory)."""
         sim, schedule = self.sim, self.prepared.schedule
-        last = schedule.measure if until is None else schedule.settle + until * schedule.block
+        last = schedule.npt if npt else schedule.measure if until is None else schedule.settle + until * schedule.block
         while sim.step < last:
             phase = schedule.phase(sim.step)
             if phase != self.phase:
                 self._change(phase)
             end = getattr(schedule, phase)
-            until = min(end, sim.step + schedule.block - (sim.step - schedule.settle) % schedule.block)
-            observers = {"measure": (self.blocks, self.series, self.tracer), "pilot": (self.pilot,)}.get(phase, ()) + tuple(extra)
-            stopped = advance(sim, until, observers, stop)
+            pause = min(end, sim.step + schedule.block - (sim.step - schedule.settle) % schedule.block)
+            observers = {"measure": (self.blocks, self.series, self.tracer), "pilot": (self.pilot,), "npt": (self.cell,)}.get(phase, ()) + tuple(extra)
+            observers += tuple(order for when, order in self.order.items() if when == phase)
+            stopped = advance(sim, pause, observers, stop)
             if watch is not None:
                 watch(self)
             if stopped:
@@ -186,10 +212,21 @@ class Replica:
             if not self.drive_value > 0:
                 raise PhysicsError(f"step {self.sim.step}: the pilot run found no current along the field ({self.drive_value:g} e angstrom/fs), so "
                                    "current_density = \"auto\" has nothing to go by; write drive.drift_velocity, or a longer run.settle")
+        left = self.phase
         self._enter(phase)
+        if left == "npt":
+            self._take_cell()
         self.sim.take_stock()
         if phase == "measure":
             self._begin_measurement()
+
+    def _take_cell(self):
+        """Collective. The cell becomes that of the prepared run, the ions strained with it."""
+        if np.array_equal(self.sim.state.box.lengths, self.prepared.system.box.lengths):
+            return
+        self.sim.rescale(self.prepared.system.box.lengths)
+        self.sim.rebuild()
+        self.sim.evaluate(observe=True)
 
     def _checkpoint_due(self):
         """Collective. A vote, since clocks differ."""
@@ -208,6 +245,10 @@ class Replica:
         tree = {"simulation": meta, "blocks": self.blocks.tree(), "series": self.series.tree(), "tracer": self.tracer.tree(),
                 "phase": self.phase, "drive_value": np.float64(self.drive_value), "replica": np.int64(self.index),
                 "identity": self.prepared.deck.identity(), "versions": versions(), "frames": np.int64(self.frames)}
+        if self.order:
+            tree["order"] = {phase: order.tree() for phase, order in self.order.items()}
+        if self.cell is not None:
+            tree |= {"cell": self.cell.tree(), "common_cell": np.full(3, np.nan) if self.phase == "npt" else self.prepared.system.box.lengths}
         if self.pilot is not None:
             tree["pilot"] = self.pilot.tree()
         tracer = self.tracer.rows()
@@ -239,6 +280,12 @@ class Replica:
         out["final_position"] = self._final_positions()
         out["blocks_done"] = np.int64(blocks.done)
         out["samples_done"] = np.int64(series.taken)
+        if self.cell is not None:
+            averages = self.cell.averages()
+            out |= {"cell_edges": averages[:, :3], "cell_pressure": averages[:, 3:6], "cell_temperature": averages[:, 6], "cell_moves": self.cell.moves,
+                    "cell_ledger": np.float64(self.cell.ledger)}
+        for phase, order in self.order.items():
+            out["site_occupation" if phase == "measure" else "cell_site_occupation"] = order.averages()
         out["drive_value"] = np.float64(self.drive_value)
         return out
 

@@ -103,10 +103,31 @@ def summary_lines(result):
     for key, text in (("nernst_einstein", "Nernst-Einstein conductivity"), ("haven_ratio", "Haven ratio"), ("temperature", "temperature")):
         if key in numbers:
             lines.append(f"  {text} {shown(numbers[key])}")
+    if numbers.get("cell"):
+        lines.append("  " + cell_line(numbers["cell"]))
+    if numbers.get("sites"):
+        lines.append("  " + site_line(numbers["sites"]))
     if "speed_up" in numbers:
         lines.append(f"  an equilibrium run would need {numbers['speed_up']['value']:.3g} times the length for this error")
     lines += [f"  {'ok  ' if v.passed else '?   ' if v.passed is None else 'WARN'} {v.name}: {v.text}" for v in result.verdicts]
     return [line.replace("±", "+-") for line in lines]      # logs are not always UTF-8
+
+
+def cell_line(cell):
+    """The mean cell of the phase at constant pressure in one line."""
+    edges, pressures = cell["edges"], [entry["value"] for entry in cell["pressure"]]
+    same = max(entry["value"] for entry in edges) - min(entry["value"] for entry in edges) < 1e-9
+    text = shown(edges[0]) + " (all edges)" if same else " x ".join(shown(entry) for entry in edges)
+    return (f"cell {text}, common to all replicas, from {sum(pressures) / 3:.2g} GPa"
+            + ("" if same else f"; edge {cell['unique_axis']} over the others {shown(cell['axis_ratio'])}"))
+
+
+def site_line(sites):
+    """Order parameters of the sites in one line: of the measurement, or of the phase at constant pressure where there is none yet."""
+    found = sites.get("measurement") or sites["constant_pressure"]
+    told = ", ".join(f"{label} {shown(entry['order'])}" for label, entry in found["classes"].items() if "order" in entry)
+    verdict = f"ordered along {found['ordered_along']}" if found["ordered_along"] else "disordered"
+    return f"site order: {told}: {verdict}"
 
 
 def _interval(entry):
@@ -216,6 +237,21 @@ def number_rows(result):
         add(f"temperature, {name}", entry)
     add("pressure", n["pressure"])
     add("potential energy", n["potential_energy"])
+    if n.get("cell"):
+        found = n["cell"]
+        for axis, edge, pressure in zip("xyz", found["edges"], found["pressure"]):
+            add(f"cell edge along {axis}", edge, f"mean over the second half at constant pressure and {found['replicas']} replicas, which all took it")
+            add(f"pressure along {axis} at constant pressure", pressure)
+        add("odd edge over the others", found["axis_ratio"], f"edge {found['unique_axis']} over the mean of the others")
+        add("temperature at constant pressure", found["temperature"])
+        rows.append(("changes of the cell accepted", f"{100 * found['accepted']:.1f} %", f"effective energy drifted by {found['effective_energy_drift_eV']:.3g} eV, "
+                     f"ledger error {found['ledger_error_eV']:.3g} eV"))
+    for part, found in n.get("sites", {}).items():
+        where = "in the measurement" if part == "measurement" else "at constant pressure, second half"
+        for label, entry in found["classes"].items():
+            add(f"occupation of {label}", entry["occupation"], f"ions per site, {where}")
+            if "order" in entry:
+                add(f"order parameter of {label}", entry["order"], f"{entry['order']['estimator']}, {where}")
     ledger = n["ledger"]
     for key, name in (("work_eV", "work of the drive"), ("heat_eV", "heat to the thermostat"), ("energy_change_eV", "energy change"), ("ledger_error_eV", "ledger error")):
         rows.append((name, f"{ledger[key]:.6g} eV", "sum over all replicas"))

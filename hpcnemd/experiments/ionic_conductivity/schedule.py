@@ -1,10 +1,13 @@
-"""The phases of one replica in steps: equilibrate, pilot (where the current is to be chosen), settle, measure."""
+"""The phases of one replica in steps: npt (where the cell is to be found), equilibrate, pilot (where the current is to be chosen), settle, measure."""
 from dataclasses import dataclass
+
+from ..tables import CELL_BLOCKS
 
 
 @dataclass(frozen=True)
 class Schedule:
     """Ends of the phases, in steps from 0, and the intervals of the observers. Every interval divides the block."""
+    npt: int
     equilibrate: int
     pilot: int
     settle: int
@@ -19,16 +22,17 @@ class Schedule:
     def of(cls, run, pilot):
         """From a RunTable; `pilot` is true where the current is "auto"."""
         block, blocks = run.block_steps, run.n_blocks
-        sample = _divisor(block, run.steps(run.sample))
-        tracer = sample * _divisor(block // sample, max(1, run.steps(250.0) // sample))
-        first = run.steps(run.equilibrate)
+        sample = divisor(block, run.steps(run.sample))
+        tracer = sample * divisor(block // sample, max(1, run.steps(250.0) // sample))
+        cell = run.steps(run.npt) // CELL_BLOCKS * CELL_BLOCKS
+        first = cell + run.steps(run.equilibrate)
         second = first + (max(run.steps(run.settle), run.steps(4000.0)) if pilot else 0)
         third = second + run.steps(run.settle)
-        return cls(first, second, third, third + block * blocks, block, blocks, sample, tracer, min(80, max(1, block * blocks // tracer // 2)))
+        return cls(cell, first, second, third, third + block * blocks, block, blocks, sample, tracer, min(80, max(1, block * blocks // tracer // 2)))
 
     def phase(self, step):
         """Name of the phase that the step after `step` belongs to."""
-        for name in ("equilibrate", "pilot", "settle"):
+        for name in ("npt", "equilibrate", "pilot", "settle"):
             if step < getattr(self, name):
                 return name
         return "measure"
@@ -39,6 +43,6 @@ class Schedule:
         return self.block * self.blocks // self.sample + 1
 
 
-def _divisor(number, wanted):
+def divisor(number, wanted):
     """The largest divisor of `number` that is not above `wanted` (at least 1)."""
     return next(k for k in range(max(1, min(wanted, number)), 0, -1) if number % k == 0)
