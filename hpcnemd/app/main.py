@@ -166,7 +166,9 @@ def main(argv=None):
     arguments = build_parser().parse_args(argv)
     try:
         if starts_mpi(arguments):
-            from ..parallel.launch import run_to_end
+            from ..parallel.launch import hold_warnings, run_to_end
+            if arguments.command == "run":          # the loop heeds them; while it is prepared and drawn nothing is lost by going on
+                hold_warnings()
             run_to_end(parallel_work(arguments))
         sys.exit(dispatch(arguments) or 0)
     except HpcnemdError as error:

@@ -167,6 +167,15 @@ def compile_once(comm, *warm_ups):
         comm.Barrier()
 
 
+_held = []              # warnings of a batch system that came before the loop which can heed them
+
+
+def hold_warnings():
+    """From here on SIGUSR1 and SIGUSR2 end the process no more: the next StopFlag finds those that came, and after it they tell nothing new (main thread only)."""
+    for number in (signal.SIGUSR1, signal.SIGUSR2):
+        signal.signal(number, lambda came, frame: _held.append(came))
+
+
 class StopFlag:
     """Remembers that a signal asked the run to stop; the time loop votes on it. The second SIGINT gets its usual meaning back.
 
@@ -182,6 +191,8 @@ class StopFlag:
         """Sets the handlers (main thread only) and returns self."""
         for number in self.SIGNALS:
             self._before[number] = signal.signal(number, self._note)
+        if _held:
+            self.received = _held.pop()
         return self
 
     def restore(self):

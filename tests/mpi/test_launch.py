@@ -128,3 +128,19 @@ def test_the_flag_is_set_and_taken_back():
     finally:
         stop.restore()
     assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_a_warning_before_the_loop_is_heeded_and_one_after_it_harms_nothing():
+    """Slurm's warning may come while kernels are compiled, or while figures are drawn."""
+    program = """import os, signal
+from hpcnemd.parallel.launch import StopFlag, hold_warnings
+hold_warnings()
+os.kill(os.getpid(), signal.SIGUSR1)
+flag = StopFlag().install()
+first = flag.received
+flag.restore()
+os.kill(os.getpid(), signal.SIGUSR2)
+print(signal.Signals(first).name, "still here")
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert done.stdout == "SIGUSR1 still here\n" and done.returncode == 0, done.stderr
