@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -12,7 +13,7 @@ from whole_runs import children
 from hpcnemd.app.deck import load_deck
 from hpcnemd.app.results import show_status, write_report
 from hpcnemd.app.run import point_number, run_deck
-from hpcnemd.core.errors import InputError
+from hpcnemd.core.errors import InputError, StoppedEarly
 from hpcnemd.experiments import conductivity_series, ionic_conductivity
 from hpcnemd.parallel.serial import SerialComm
 from hpcnemd.storage import ensemble, journal
@@ -96,6 +97,18 @@ def test_a_job_of_an_array_is_stopped_and_three_ranks_run_the_rest(whole, tmp_pa
     assert show_status(folder) == 0
     told = capsys.readouterr().out
     assert all(f"  {k}  {name}: replica 0: complete, 8 of 8 blocks" in told for k, name in enumerate(NAMES))
+
+
+def test_the_wall_time_ends_a_launch_and_the_next_goes_on(whole, tmp_path):
+    """The wall time is over before the first point is: it makes its first steps, and the others none."""
+    loaded = load_deck(written(tmp_path, "late"))
+    prepared = loaded.experiment.prepare(loaded.deck, tmp_path)
+    hurried = replace(prepared, deck=loaded.deck.model_copy(update={"output": loaded.deck.output.model_copy(update={"walltime": 1e-3})}))
+    with pytest.raises(StoppedEarly, match="start the same command again"):
+        conductivity_series.launch(hurried, SerialComm(), loaded.folder, loaded.text)
+    assert [path.name for path in loaded.folder.iterdir() if path.is_dir()] == [NAMES[0]]
+    assert conductivity_series.launch(prepared, SerialComm(), loaded.folder, loaded.text) == 4
+    assert same_results(loaded.folder, whole[0].folder) == []
 
 
 @pytest.mark.slow
