@@ -150,6 +150,8 @@ def test_points_and_replicas_beside_each_other_before_ranks_share_space():
     ([("expected = {", "# {")], "", "need series.expected = {"),
     ([("strengths = [0.2, 0.4]", "strengths = [0.2]\nfields = [\"1 V/angstrom\"]")], "", "strengths and fields exclude each other"),
     ([("strengths = [0.2, 0.4]", "drift_velocities = [\"0 angstrom/ps\"]\nfields = [\"1 V/angstrom\"]")], "", "a drive is 0"),
+    ([("mobile = \"all\"", "mobile = \"all\"\nkind = \"zero_current\""), ("drives = [\"constant_current\", \"constant_field\", \"none\"]\n", "")], "",
+     "drive.kind = \"zero_current\": a series repeats"),
     ([("temperatures", "temperature")], "", "did you mean \"temperatures\""),
     ([], "[[series.point]]\ntemperature = \"900 K\"\nmeasure = \"2 ps\"\n", "no point of the series agrees with it (temperature 900.0)"),
     ([], "[[series.point]]\nstrengths = [0.3]\n", "strengths needs the drive that it belongs to"),

@@ -138,6 +138,8 @@ class Deck(RunDeck):
     @model_validator(mode="after")
     def _levels_are_there(self):
         for kind in self.kinds():
+            if kind not in LEVELS:
+                raise ValueError(f"drive.kind = \"{kind}\": a series repeats {', '.join(LEVELS)}; write series.drives, or run that deck alone")
             if kind != "none" and not self._has_levels(kind):
                 raise ValueError(f"series: drives has {kind}, but nothing says how strong; write {' or '.join(LEVELS[kind])} under [series]")
         chosen = [one.strengths for one in self.series.point if "constant_current" in (one.drive or ())] + [self.series.strengths] * ("constant_current" in self.kinds())

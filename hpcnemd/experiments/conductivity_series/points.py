@@ -125,7 +125,9 @@ def run_deck_of(deck, point, system=None, colour=None):
         if point.level is None or point.level.key:
             drive.pop(key, None)
     drive["kind"] = point.kind
-    if point.kind != "none":
+    if point.kind == "none":
+        drive.pop("species", None)
+    else:
         drive["direction"] = point.direction
         _set_level(drive, deck, point, system, colour)
     tables["output"].pop("walltime", None)
@@ -151,6 +153,7 @@ def _set_level(drive, deck, point, system, colour):
     key, value = point.level.key, point.level.value
     if key == "strengths" and system is None:
         drive["kind"] = "none"
+        drive.pop("species", None)
     elif key == "strengths":
         charge = max(abs(system.kinds.formal_charge[colour.mobile & (colour.counts > 0)]))
         field = 2 * value * BOLTZMANN * point.temperature / (charge * deck.series.hop_length)
