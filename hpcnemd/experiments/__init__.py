@@ -7,6 +7,7 @@ from ..core.errors import InputError
 REGISTRY = {
     "ionic_conductivity": "hpcnemd.experiments.ionic_conductivity",
     "conductivity_series": "hpcnemd.experiments.conductivity_series",
+    "transient_response": "hpcnemd.experiments.transient_response",
     "work_theorems": "hpcnemd.experiments.work_theorems",
     "loschmidt": "hpcnemd.experiments.loschmidt",
     "coarse_graining": "hpcnemd.experiments.coarse_graining",

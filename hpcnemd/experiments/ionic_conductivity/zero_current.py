@@ -14,7 +14,7 @@ def collect(result, arrays, settings, least):
     sigma = norton.conductivity(found, settings.volume, settings.temperature)
     result.numbers["zero_current"] = {"window_fs": window.samples * settings.sample, "window_independent": bool(window.independent),
                                       "resistivity_ohm_metre": 1 / sigma.value if sigma.value else None, "conductivity": sigma.as_dict()}
-    longest = min(8 * window.samples, min(len(path) for path in paths) // 2)
+    longest = min(3 * window.samples, min(len(path) for path in paths) // 2)
     result.curves["zero_current"] = norton.running(paths, settings.sample, settings.volume, settings.temperature, longest, abs(sigma.value))
     if not math.isfinite(sigma.high) or sigma.value <= 0:
         result.refusals.append(f"the noise of the field ({found.value:.3g} +- {found.error:.2g} {found.unit}) cannot be told from zero at 95 %: the run is too short")

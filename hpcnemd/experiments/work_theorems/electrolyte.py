@@ -27,10 +27,12 @@ class Electrolyte:
     """`rows(comm, branch, ids)`: a replica is a mother system with its daughters; the ranks of `comm` share its space. Each start point is used in four
     images of equal probability, so that the mean current at the start is zero exactly."""
     branch_names = ("forward",)
+    table_name = "electrolyte"
 
     def __init__(self, deck, system):
-        self.deck, self.table, self.run, self.system = deck, deck.electrolyte, deck.run, system
+        self.deck, self.table, self.run, self.system = deck, getattr(deck, self.table_name), deck.run, system
         table = self.table
+        self.field = table.field                # V/angstrom, of the transients
         self.colour = Colour.of(system.kinds, system.counts, "all" if "all" in table.mobile else table.mobile, table.direction, system.box.dimensions)
         self.every = table.steps(table.duration) // self.run.samples
         self.times = np.arange(self.run.samples + 1) * self.every * table.timestep
@@ -60,8 +62,8 @@ class Electrolyte:
         """Compiles everything on this rank alone: a short life of one mother."""
         step = self.table.timestep
         short = self.table.model_copy(update={"settle": 2 * step, "spacing": step, "daughters": 1, "duration": 2 * step})
-        deck = self.deck.model_copy(update={"electrolyte": short, "run": self.run.model_copy(update={"samples": 1})})
-        Electrolyte(deck, self.system).rows(SerialComm(), Branch("forward", 0, 0, 1), np.zeros(1, np.int64))
+        deck = self.deck.model_copy(update={self.table_name: short, "run": self.run.model_copy(update={"samples": 1})})
+        type(self)(deck, self.system).rows(SerialComm(), Branch("forward", 0, 0, 1), np.zeros(1, np.int64))
 
     def rows(self, comm, branch, ids):
         """Collective over `comm`. {dataset: (len(ids), ...)} of the mothers `ids`."""
@@ -96,7 +98,7 @@ class Electrolyte:
             state.position[:n, :box.dimensions] = box.lengths[:box.dimensions] - state.position[:n, :box.dimensions]
             state.image[:n] *= -1
             sim.rebuild()
-        sim.enter_phase(Drive("constant_field", self.table.field), sim.thermostat, sim.on)
+        sim.enter_phase(Drive("constant_field", self.field), sim.thermostat, sim.on)
         sim.evaluate(observe=True)
         sim.take_stock()
         energy, thermal = sim.energy, BOLTZMANN * self.table.temperature
