@@ -176,8 +176,12 @@ def _rates(comm, prepared, results, folder):
 
     def last():
         path = folder / EQUILIBRIUM / "ensemble.h5"
-        return ensemble.read(path).arrays["final_position"][0] if path.exists() else None
-    return step_rates(prepared, comm, _on_first(comm, last))
+        if not path.exists():
+            return None, None
+        found = ensemble.read(path)
+        return found.arrays["final_position"][0], found.attributes["box"]
+    positions, box = _on_first(comm, last)
+    return step_rates(prepared if box is None else prepared.in_cell(box), comm, positions)
 
 
 # ---- what is told -----------------------------------------------------------------------------------------------------------
@@ -220,7 +224,7 @@ def plan_lines(plan, rates, ranks):
     yield "  measure: of all replicas together. Ranges: " + "; ".join(f"{NAMES[name]}: {cost.reason}" for name, cost in plan.costs.items())
     yield (f"  equilibrium takes {plan.speed_up:.3g} times the driven measurement at this error; Nernst-Einstein gives {pilot.uncorrelated / pilot.sigma:.2f} of the conductivity, "
            "whatever its error")
-    yield f"  the error that the run will show: {100 * plan.error:g} % +- {100 * plan.error_uncertainty * plan.error:.2g} %, were it not to stop by itself"
+    yield f"  after this measurement the driven run should show an error of {100 * plan.expected:.2g} % +- {100 * plan.uncertainty * plan.expected:.1g} %"
     yield ("  steps take " + ", ".join(f"{1e3 * seconds:.3g} ms on {share} rank{'s' * (share > 1)} a replica" for share, seconds in rates.items())
            + ", measured here with all ranks at work")
 
