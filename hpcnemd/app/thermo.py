@@ -44,6 +44,12 @@ def add_parser(subparsers):
     sweep.add_argument("deck")
     sweep.add_argument("-o", "--output", required=True, metavar="OUT.h5")
     sweep.add_argument("--writer", choices=("auto", "collective", "offset", "gather"), default="auto")
+    drawn = commands.add_parser("map", help="maps of what a sweep stored: stable phases, fractions, potentials", description="Maps of what a sweep stored, with failed points shown and counted.")
+    drawn.add_argument("file", metavar="OUT.h5", help="made by thermo sweep")
+    drawn.add_argument("--output", required=True, metavar="FOLDER", help="figures (PNG, PDF), map.csv, result.json and result.h5 go there")
+    drawn.add_argument("--quantity", nargs="+", default=[], metavar="NAME", help='such as phases "mu(BB)" "fraction(LIQUID)" "driving_force(HCP_A3)"; none: phases, fractions, potentials')
+    drawn.add_argument("--at", action="append", default=[], metavar="COLUMN=VALUE", help='only points with this condition, such as "T=600 K" or "X(CC)=0.2"')
+    drawn.add_argument("--axes", nargs="+", default=[], metavar="COLUMN", help="conditions to draw against, one or two (default: those that vary)")
     return parser
 
 
@@ -55,13 +61,27 @@ def dispatch(arguments):
     """One command without MPI; returns the exit code."""
     if arguments.thermo_command == "check":
         return _check(arguments)
-    from ..thermo.deck_jobs import JOBS
-    outcome = JOBS[arguments.thermo_command](arguments.deck, arguments.strict)
+    if arguments.thermo_command == "map":
+        outcome = _maps(arguments)
+    else:
+        from ..thermo.deck_jobs import JOBS
+        outcome = JOBS[arguments.thermo_command](arguments.deck, arguments.strict)
     for record in outcome.records:
         print("\n".join(record.lines()))
     if arguments.output:
         write(outcome, arguments.output)
     return 3 if outcome.failed else 0
+
+
+def _maps(arguments):
+    from ..storage.ensemble import read
+    from ..thermo.errors import ThermoInputError
+    from ..thermo.property_maps import property_maps
+    try:
+        held = read(arguments.file)
+    except (OSError, KeyError):
+        raise ThermoInputError(f"{arguments.file}: no file of a sweep can be read there; make one with: hpcnemd thermo sweep DECK -o OUT.h5") from None
+    return property_maps(arguments.file, held.arrays, held.attributes, arguments.quantity, arguments.at, arguments.axes)
 
 
 def parallel_work(arguments):
@@ -84,6 +104,7 @@ def parallel_work(arguments):
             print(f"{arguments.output}: {ok} points, {failed} failed")
             for k, reason in list(reasons.items())[:10]:
                 print(f"  point {k}: {reason}")
+            print(f"figures: hpcnemd thermo map {arguments.output} --output FOLDER")
         return 3 if failed else 0
     return work
 
