@@ -11,6 +11,9 @@ from .errors import ExtraMissing, NoEquilibrium
 
 CHECKED = 5         # tie lines of a boundary that are asked again
 AGREEMENT = 1e-5    # of their ends, mole fraction
+SAME_ENERGY = 1e-3  # J/mol of atoms: closer answers are one
+WHAT_TO_DO = ("to settle lines that are not confirmed: ask those points with thermo eq (equal T and X, then with the phases of the line alone: the lower G is right), "
+              "and map again with grid.temperature narrowed to the field, or with system.phases reduced to those that form there")
 
 
 @dataclass(frozen=True)
@@ -111,8 +114,21 @@ def _ask(system, checked, names, t, ends, pressure, b):
         return 0.0, str(problem)
     found = sorted((x[b], name) for name, _, x in answer["phases"])
     if sorted(name for _, name in found) != sorted(names):
-        return 0.0, f"{' + '.join(name for _, name in found)} instead of {' + '.join(names)}"
+        return 0.0, f"{' + '.join(name for _, name in found)} instead of {' + '.join(names)}; {_lower(system, checked, names, t, pressure, {b: at}, answer['g'])}"
     return float(np.abs(np.array([x for x, _ in found]) - np.sort(ends)).max()), ""
+
+
+def _lower(system, checked, names, t, pressure, x, g):
+    """Which of two answers is right: that of all phases, of Gibbs energy `g`, or that of the phases of the line alone."""
+    try:
+        difference = system.point(checked, t, pressure, x, tuple(dict.fromkeys(names)))["g"] - g
+    except NoEquilibrium:
+        return f"{' and '.join(dict.fromkeys(names))} alone give no equilibrium there: do not use the line"
+    if difference > SAME_ENERGY:
+        return f"the line lies {difference:.3g} J/mol higher, it is metastable: do not use it"
+    if difference < -SAME_ENERGY:
+        return f"the line lies {-difference:.3g} J/mol lower: the equilibrium missed it, the line stands"
+    return "both have one Gibbs energy: two names or sets of one state"
 
 
 def table(diagram):

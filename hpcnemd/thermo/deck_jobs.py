@@ -100,7 +100,8 @@ def _binary_by_engine(system, checked, temperatures, pressure, pressure_given, s
                     [*checked.notes, f"engine: {system.engine_version()}, mapping; transitions of second order have no two-phase field and draw no line",
                      *(f"not confirmed at {t:g} K, x = {x:.4g}: {text}" for t, x, text in found.unconfirmed)])
     if found.unconfirmed:
-        record.status, record.reason = "failed", f"{len(found.unconfirmed)} tie lines are not confirmed by equilibria; see the notes"
+        record.status, record.reason = "failed", f"{len(found.unconfirmed)} tie lines are not confirmed by equilibria; see the notes for which stand, and for what to do"
+        record.notes.append(calphad_map.WHAT_TO_DO)
     for t, a, b in found.lines:
         mu = system.point(checked, t, pressure, {names[1]: 0.5 * (a + b)})["mu"] if checked.left_out else None
         for k, c in enumerate(record.candidates):

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from invented_systems import BINARY, ORDERING
 
-from hpcnemd.thermo import binary, deck_jobs, from_tdb, tdb
+from hpcnemd.thermo import binary, calphad, calphad_map, deck_jobs, from_tdb, tdb
 from hpcnemd.thermo.calphad import PYCALPHAD_GAS_CONSTANT
 from hpcnemd.thermo.errors import ImpossibleComposition, NoEquilibrium, ThermoInputError, UnknownComponent, WrongPotential
 from hpcnemd.thermo.units import GAS_CONSTANT
@@ -137,6 +137,20 @@ def test_topic_19_diagram_through_pycalphad(tmp_path):
     (name, (found, _)), = record.values.items()
     assert name == "three phases: FCC_A1, LIQUID, HCP_A3" and found == pytest.approx([645.1321, 0.65520, 0.85758, 0.96326], abs=1e-3)
     assert outcome.figures["diagram"]() is not None
+
+
+def test_topic_19_a_wrong_line_of_a_diagram_is_told_and_settled():
+    """Lines that no mapping gave: FCC_A1 + HCP_A3 above the eutectic is metastable, by as much as own code says; the stable line with false ends is moved."""
+    pytest.importorskip("pycalphad")
+    system = calphad.System(BINARY, ["AA", "BB", "VA"], engine="pycalphad")
+    checked = system.check({"T": 660.0, "P": 101325.0, "X": {"BB": 0.5}})
+    all_phases = [from_tdb.binary_phases(tdb.read(BINARY), ("AA", "BB"), names, PYCALPHAD_GAS_CONSTANT) for names in (checked.phases, ("FCC_A1", "HCP_A3"))]
+    stable, above = (binary.equilibrium(phases, 660.0, 0.8, PYCALPHAD_GAS_CONSTANT) for phases in all_phases)
+    miss, text = calphad_map._ask(system, checked, ("FCC_A1", "HCP_A3"), 660.0, np.array([0.64, 0.96]), 101325.0, "BB")
+    assert miss == 0 and f"{above['g'] - stable['g']:.3g} J/mol higher" in text and text.startswith(f"{' + '.join(n for n, _, _ in stable['phases'])} instead of FCC_A1 + HCP_A3")
+    ends = np.array([x for _, _, x in stable["phases"]])
+    miss, text = calphad_map._ask(system, checked, ("FCC_A1", "LIQUID"), 660.0, ends + np.array([0.0, 0.01]), 101325.0, "BB")
+    assert text == "" and miss == pytest.approx(0.01, abs=1e-6)
 
 
 @pytest.mark.slow
