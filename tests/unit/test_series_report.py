@@ -138,6 +138,19 @@ def test_routes_agree_where_they_do_and_are_told_where_not(monkeypatch):
         assert estimate.agreement([estimate._log(one) for route, one in cell.routes.items() if route != "nernst_einstein"])[4] < 1e-4
 
 
+def test_an_equilibrium_run_that_still_remembers_is_not_compared(monkeypatch):
+    read = invented
+
+    def remembering(point, rng, relative):
+        found = read(point, rng, relative)
+        if point.kind == "none":
+            found.numbers["equilibrium"]["window_independent"] = False
+        return found
+    monkeypatch.setitem(globals(), "invented", remembering)
+    result = result_of(monkeypatch, 0.02)
+    assert all("none" not in cell.routes and cell.agreement[3] == 1 for cell in result.cells) and all(one.bounded for one in result.speed.entries)
+
+
 def test_the_page_says_it_all_and_what_is_missing(monkeypatch, tmp_path):
     result = result_of(monkeypatch, 0.02, missing=("800K_1x1x1_equilibrium",))
     (tmp_path / "deck.toml").write_text(DECK)

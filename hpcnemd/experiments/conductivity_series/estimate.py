@@ -94,8 +94,8 @@ def _cell(cell):
                 cell.tensors[kind, level.label] = tensor.assemble(columns)
     for one in cell.readings:
         if one.point.kind == "none":
-            if one.sigma is not None:
-                cell.routes["none"] = one.sigma
+            if one.sigma is not None and one.numbers["equilibrium"]["window_independent"]:
+                cell.routes["none"] = one.sigma     # else it is biased by the memory that it cut off, beyond its error
             if one.uncorrelated is not None and math.isfinite(one.uncorrelated.error) and one.uncorrelated.value > 0:
                 cell.routes["nernst_einstein"] = one.uncorrelated
         cell.left_out = cell.left_out or turned(one)

@@ -110,7 +110,8 @@ def _windows(found, arrays, settings):
     found.window = samples * settings.sample
     found.windows = speed_up.window_cost(einstein.paths_of(arrays["displacement_current"]), samples, found.time)
     if not equilibrium["window_independent"]:
-        found.notes.append("the charge displacement was still correlated over the longest window that the run allows: t* is a lower bound")
+        found.notes.append("the charge displacement was still correlated over the longest window that the run allows: its conductivity is not used, "
+                           "and t* is a lower bound")
 
 
 def _column(found, arrays, settings):
