@@ -18,6 +18,8 @@ BLOCKS = 40                 # that a plan aims at
 FEWEST_HOPS = 20            # of all mobile ions in the pilot; fewer say nothing about transport
 WINDOW_FACTOR = 2.0         # by which the window of an equilibrium estimate may differ from the pilot's: it is found in powers of two
 TRACER_FACTOR = 3.0         # the same for Nernst-Einstein: ions that move together are fewer independent ones
+OVERSHOOT = 1.1             # mean length at which `stopping` ends exact runs, over that of the law: it looks at the error at a few levels (10 to 90 %: 0.9 to 1.4)
+STEP = 1.25                 # from one look of `stopping` at the error to the next: in entropy of a driven run, in blocks of one at rest
 MARGIN = 1.6                # longest measurement of a planned run, over its predicted length
 
 
@@ -112,8 +114,8 @@ def entropy_for(error):
 
 
 def driven_time(pilot, drive, error, memory):
-    """fs of measurement in all replicas with this drive and relative error; not below FEWEST_BLOCKS blocks of `memory` fs."""
-    return max(entropy_for(error) / drive.entropy_rate, FEWEST_BLOCKS * memory)
+    """fs of measurement in all replicas with this drive until the error is reached; not below FEWEST_BLOCKS blocks of `memory` fs."""
+    return max(OVERSHOOT * entropy_for(error) / drive.entropy_rate, FEWEST_BLOCKS * memory)
 
 
 def predicted_error(pilot, current, time, blocks=BLOCKS):
@@ -189,11 +191,11 @@ def make_plan(pilot, error, start, settle, timestep, sample, memory, ranks, rate
     rates = scaled_rates(rates, ranks)
     time = driven_time(pilot, drive, error, memory)
     block = sample * math.ceil(max(time / BLOCKS, memory) / sample - 1e-9)
-    spread = 1 + 2 * pilot.relative
+    spread = (1 + 2 * pilot.relative) * STEP
 
     def cost(length, before, shortest, low, high, reason):
         return Cost(length, length / low, length * high, reason, choose_layout(length, before, shortest, timestep, ranks, rates))
-    costs = {"driven": cost(time, start + settle, 5 * block, spread, spread, "two standard errors of the pilot's conductivity"),
+    costs = {"driven": cost(time, start + settle, 5 * block, spread, spread, "two standard errors of the pilot's conductivity, and one look more or less"),
              "equilibrium": cost(equilibrium_time(pilot, error), start, 8 * pilot.window, WINDOW_FACTOR, WINDOW_FACTOR,
                                  "the window is known to a factor of 2" + ("" if pilot.settled else ", and the pilot was too short to see it: a lower bound")),
              "nernst_einstein": cost(tracer_time(pilot, error), start, 2 * pilot.lag, TRACER_FACTOR, TRACER_FACTOR, "ions move together")}

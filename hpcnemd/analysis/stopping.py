@@ -10,9 +10,7 @@ import numpy as np
 
 from ..core.units import BOLTZMANN
 from .conductivity import driven
-from .planning import FEWEST_BLOCKS, entropy_for
-
-STEP = 1.25                 # from one look at the error to the next: in entropy of a driven run, in blocks of one at rest
+from .planning import FEWEST_BLOCKS, STEP, entropy_for
 
 
 def level(amount, first):

@@ -33,16 +33,17 @@ def test_the_planned_run_has_the_wished_error():
     rng = np.random.default_rng(1)
     plan = planning.make_plan(pilot(), 0.05, 2e4, 6e3, 2.0, 10.0, 100.0, 4, {1: 1e-3, 2: 6e-4, 4: 4e-4})
     blocks = round(plan.costs["driven"].time / plan.block)
-    assert plan.expected == pytest.approx(0.05, rel=0.02) and plan.block == pytest.approx(plan.costs["driven"].time / planning.BLOCKS, rel=0.01)
+    wished = 0.05 / math.sqrt(planning.OVERSHOOT)
+    assert plan.expected == pytest.approx(wished, rel=0.02) and plan.block == pytest.approx(plan.costs["driven"].time / planning.BLOCKS, rel=0.01)
     errors, values = [], []
     for _ in range(200):
         impulse = rng.normal(plan.drive.current * plan.block / (INSIDE * VOLUME), math.sqrt(2 * KT * plan.block / (INSIDE * VOLUME)), blocks)
         found = driven("constant_current", [impulse], [np.full(blocks, plan.drive.current)], plan.block, VOLUME).sigma
         errors.append(found.relative)
         values.append(found.value)
-    assert np.mean(errors) == pytest.approx(0.05, rel=0.04)
-    assert np.std(values) / EXACT == pytest.approx(0.05, rel=0.2)
-    assert np.std(errors) / 0.05 == pytest.approx(plan.uncertainty, rel=0.35)
+    assert np.mean(errors) == pytest.approx(wished, rel=0.04)
+    assert np.std(values) / EXACT == pytest.approx(wished, rel=0.2)
+    assert np.std(errors) / wished == pytest.approx(plan.uncertainty, rel=0.35)
 
 
 def test_the_drive_is_within_linear_response_and_follows_the_wished_error():
@@ -61,8 +62,8 @@ def test_costs_follow_the_laws():
     times = {name: cost.time for name, cost in plan.costs.items()}
     assert times["equilibrium"] == pytest.approx(8 / 9 * 2000 / 0.02 ** 2)
     assert times["nernst_einstein"] == pytest.approx(8 / 9 * 8000 / COUNT / 0.02 ** 2)
-    assert times["driven"] * plan.drive.entropy_rate == pytest.approx(2 / 0.02 ** 2)
-    assert plan.speed_up == pytest.approx(times["equilibrium"] / times["driven"])
+    assert times["driven"] * plan.drive.entropy_rate == pytest.approx(planning.OVERSHOOT * 2 / 0.02 ** 2)
+    assert plan.speed_up == pytest.approx(planning.OVERSHOOT * times["equilibrium"] / times["driven"])
     driven_cost = plan.costs["driven"]
     assert driven_cost.layout.wall == pytest.approx(driven_cost.time / 2.0 * 1e-3) and driven_cost.layout.core_hours == pytest.approx(driven_cost.layout.wall / 3600)
 
@@ -122,7 +123,8 @@ def test_a_run_stops_at_the_entropy_and_its_mean_is_not_biased():
     assert len(values) > 195
     assert abs(np.mean(values) / EXACT - 1) < 4 * np.std(values) / EXACT / math.sqrt(len(values))
     assert 0.88 <= inside / len(values) <= 0.995
-    assert 200 <= np.median(lengths) <= 200 * stopping.STEP ** 3            # k_B; 2/0.1^2 = 200
+    assert np.mean(lengths) / 200 == pytest.approx(planning.OVERSHOOT, rel=0.15)
+    assert 180 <= np.median(lengths) <= 200 * stopping.STEP ** 3            # k_B; 2/0.1^2 = 200
 
 
 def test_the_stop_depends_on_the_blocks_up_to_it_only():
@@ -144,7 +146,7 @@ def test_looks_are_few():
 
 def test_an_earlier_run_of_another_system_is_told():
     class Deck:
-        run = type("run", (), {"temperature": 900.0})
+        run = type("run", (), {"temperature": 900.0, "npt": 0.0})
     kinds = type("kinds", (), {"names": ("Li", "X")})
     system = type("system", (), {"kinds": kinds, "counts": [COUNT, 28], "box": type("box", (), {"volume": VOLUME})})
     prepared = type("prepared", (), {"deck": Deck, "system": system, "colour": type("colour", (), {"mobile": [True, False]})})
