@@ -71,12 +71,12 @@ class PairForces:
         force, energy = ewald_polynomials(beta, self.cutoff, precision) if coulomb and self.path != "plain" else ((0.0,), (0.0,))
         rows, unroll = SHAPES[precision][self.path]
         plan = self.table.plan(self.path, precision, max(len(force) - 1, 1) if coulomb else 0, rows, unroll)
-        self._kernels = {observe: pair_kernel(plan(observe)) for observe in (False, True)}
-        self._multiple, self._build_list = plan(False).multiple, builder(self.path)
+        self._kernel = pair_kernel(plan)
+        self._multiple, self._build_list = plan.multiple, builder(self.path)
         self.rescale(box)
         self._numbers = (*map(real, (self.cutoff**2, 2 / self.cutoff**2, beta, *self.table.switch_numbers)),
                          *(aligned(np.repeat(c, 4 * rows), real) for c in (force, energy, exp2_polynomial(precision))), self.table.pieces.astype(real))
-        self._parameter_table = self.table.parameters(plan(False)).astype(real)
+        self._parameter_table = self.table.parameters(plan).astype(real)
         lane, row = np.arange(4), np.arange(4)
         self._earlier = np.ascontiguousarray((lane[None, :] < row[:, None]).astype(real).ravel())     # inside a cluster: i before j
         self._observed = np.zeros(8)
@@ -170,8 +170,8 @@ class PairForces:
                 pair_slots.gather_fractions(*slots, per_length, 0.5 * self.box.lengths * per_length, *self._xyz, self._rows, self._force)
             else:
                 pair_slots.gather_positions(*slots, *self._xyz, self._rows, self._force)
-            self._kernels[bool(observe)](*self._xyz, self._rows, self._species, self._clusters, len(self.kinds.names), self._pointer, self._neighbour, self._parameters,
-                                         self._earlier, *self._units, *self._numbers, self._force, *self._f, self._observed)
+            self._kernel(bool(observe), *self._xyz, self._rows, self._species, self._clusters, len(self.kinds.names), self._pointer, self._neighbour,
+                         self._parameters, self._earlier, *self._units, *self._numbers, self._force, *self._f, self._observed)
             pair_slots.scatter_forces(state.force, self._slot_row, self._owned_slots, self._slots, self._force, *self._f)
         if not observe:
             return None

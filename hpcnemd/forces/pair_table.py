@@ -83,8 +83,8 @@ class PairTable:
         return (np.concatenate(flat) if flat else np.zeros(4)), first
 
     def plan(self, path, precision, degree, rows, unroll):
-        """observe -> KernelPlan for the terms that occur."""
-        return lambda observe: KernelPlan(path, precision, degree, self.exponential, self.powers, self.shifted, self.switched, self.contact, self.tabulated, observe, rows, unroll)
+        """KernelPlan for the terms that occur."""
+        return KernelPlan(path, precision, degree, self.exponential, self.powers, self.shifted, self.switched, self.contact, self.tabulated, rows, unroll)
 
     def parameters(self, plan):
         """(s, s, p) in the order of parameter_names(plan)."""

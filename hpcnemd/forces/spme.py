@@ -53,7 +53,7 @@ class Spme:
             self._report_outside(state)
         spectrum = mesh.fft.forward(mesh.deposit())
         energy, virial = self._observe(spectrum, charge) if observe else (None, None)
-        kernels.multiply(spectrum, self.influence)
+        kernels.multiply(spectrum.reshape(-1).view(float), self.influence.reshape(-1))
         mesh.collect(mesh.fft.backward(spectrum, mesh.slab))
         if len(self.force) < n:
             self.force = np.empty((int(1.2 * n) + 16, 3))

@@ -209,11 +209,10 @@ def add_forces(force, species, mass, n, acceleration, out):
 
 @njit(cache=True, error_model="numpy", fastmath=FAST)
 def multiply(spectrum, influence):
-    """spectrum (nx, ny, nz) complex *= influence (nx, ny, nz) real, in place."""
-    for x in range(spectrum.shape[0]):
-        for y in range(spectrum.shape[1]):
-            for z in range(spectrum.shape[2]):
-                spectrum[x, y, z] *= influence[x, y, z]
+    """spectrum (2 n,), real and imaginary parts in turn, *= influence (n,), in place."""
+    for k in range(influence.size):
+        spectrum[2 * k] *= influence[k]
+        spectrum[2 * k + 1] *= influence[k]
 
 
 @njit(cache=True, error_model="numpy", fastmath=FAST)

@@ -58,24 +58,20 @@ def sort_columns(position, first, count, origin_x, origin_y, width_x, width_y, n
 
 @njit(cache=True, error_model="numpy")
 def _sort_by_height(position, slot_row, begin, count):
-    """slot_row[begin : begin + count] by position z: insertion for short columns, else numpy's stable sort."""
-    if count > 64:
-        rows = slot_row[begin:begin + count].copy()
-        height = np.empty(count)
-        for k in range(count):
-            height[k] = position[rows[k], 2]
-        order = np.argsort(height, kind="mergesort")
-        for k in range(count):
-            slot_row[begin + k] = rows[order[k]]
-        return
-    for k in range(1, count):
-        row = slot_row[begin + k]
-        z = position[row, 2]
-        v = k - 1
-        while v >= 0 and position[slot_row[begin + v], 2] > z:
-            slot_row[begin + v + 1] = slot_row[begin + v]
-            v -= 1
-        slot_row[begin + v + 1] = row
+    """slot_row[begin : begin + count] by position z, then by row: insertion for short columns, Shell's sort for long ones."""
+    gap = 1
+    while 9 * gap < count:              # columns of a few particles, or in order but for a few, need no larger gap than 1
+        gap = 3 * gap + 1
+    while gap > 0:
+        for k in range(gap, count):
+            row = slot_row[begin + k]
+            z = position[row, 2]
+            v = k - gap
+            while v >= 0 and (position[slot_row[begin + v], 2] > z or position[slot_row[begin + v], 2] == z and slot_row[begin + v] > row):
+                slot_row[begin + v + gap] = slot_row[begin + v]
+                v -= gap
+            slot_row[begin + v + gap] = row
+        gap //= 3
 
 
 @njit(cache=True, error_model="numpy")
@@ -187,15 +183,13 @@ def build_plain(x, y, z, slot_species, slot_row, clusters, kinds, radius, margin
     bounds = np.empty(6)
     number = np.zeros(kinds, np.int64)
     pointer[0] = 0
-    used = 0
+    used = pointer[0]                   # not the literal 0, for which callees would be compiled once more
     for c in range(clusters):
         count = cluster_bounds(x, y, z, slot_row, c, bounds)
         number[:] = 0
         for part in range(2 if ghosts else 1):
-            if part == 0:
-                n = slot_ranges(bounds, radius + margin, owned_geometry, owned_shape, owned_bins, WIDTH * (c + 1), ranges)
-            else:
-                n = slot_ranges(bounds, radius + margin, ghost_geometry, ghost_shape, ghost_bins, 0, ranges)
+            geometry, shape, bins, lowest = (owned_geometry, owned_shape, owned_bins, WIDTH * (c + 1)) if part == 0 else (ghost_geometry, ghost_shape, ghost_bins, 0 * c)
+            n = slot_ranges(bounds, radius + margin, geometry, shape, bins, lowest, ranges)
             for k in range(n):
                 for j in range(ranges[k, 0], ranges[k, 1]):
                     for i in range(WIDTH * c, WIDTH * c + count):

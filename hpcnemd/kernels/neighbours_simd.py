@@ -23,17 +23,15 @@ def build_vector(x, y, z, slot_species, slot_row, clusters, kinds, radius, margi
     bounds = np.empty(6)
     number = np.zeros(kinds, np.int64)
     pointer[0] = 0
-    used = 0
+    used = pointer[0]                   # not the literal 0, for which callees would be compiled once more
     for c in range(clusters):
         count = cluster_bounds(x, y, z, slot_row, c, bounds)
         i0 = WIDTH * c
         i1, i2, i3 = i0 + min(1, count - 1), i0 + min(2, count - 1), i0 + count - 1
         number[:] = 0
         for part in range(2 if ghosts else 1):
-            if part == 0:
-                n = slot_ranges(bounds, radius + margin, owned_geometry, owned_shape, owned_bins, i0 + WIDTH, ranges)
-            else:
-                n = slot_ranges(bounds, radius + margin, ghost_geometry, ghost_shape, ghost_bins, 0, ranges)
+            geometry, shape, bins, lowest = (owned_geometry, owned_shape, owned_bins, i0 + WIDTH) if part == 0 else (ghost_geometry, ghost_shape, ghost_bins, 0 * c)
+            n = slot_ranges(bounds, radius + margin, geometry, shape, bins, lowest, ranges)
             for k in range(n):
                 end = ranges[k, 1]
                 for j in range(ranges[k, 0], end, 8):

@@ -4,10 +4,11 @@ A kernel goes through the cluster lists and computes, for every pair within the 
 
     qq erfc(beta r)/r + a1 e + a2 e^2 + sum_n c_n/r^n + stiffness (contact - r)^(5/2) + table,     e = exp(-decay r),
 
-with the truncation's constants, adds forces to both particles of each pair, and, if it observes, energies and virial. Every path has the same text but for
+with the truncation's constants, adds forces to both particles of each pair, and, if it is told to observe, energies and virial. Every path has the same text but for
 the elementary functions: plain code calls the library's, vector code has polynomials (`coefficients`). In vector code 4 particles i meet `rows`
-particles j in one vector, `unroll` such vectors are worked on at once with their statements interleaved, and the forces of an observing kernel have the same bits
-as those of its silent twin. In the lines below a name that ends in @ is local to one of the unrolled vectors.
+particles j in one vector, and `unroll` such vectors are worked on at once with their statements interleaved. Forces have the same bits whether energies are
+observed or not. In the lines below a name that ends in @ is local to one of the unrolled vectors. The text is short on purpose: a cold start waits for
+its compilation.
 
 Precision "mixed" works on pairs in float32, from positions that are 32-bit fractions of a period (`pair_slots`): differences of positions are exact and
 the same whichever image a rank holds. Sums are kept in float64; vector code adds the few terms of one block of the list in float32 first."""
@@ -33,7 +34,6 @@ class KernelPlan:
     switched: bool = False
     contact: bool = False
     table: bool = False
-    observe: bool = False
     rows: int = 1
     unroll: int = 1
 
@@ -44,6 +44,12 @@ class KernelPlan:
     @property
     def mixed(self):
         return self.precision == "mixed"
+
+    @property
+    def even(self):
+        """Only even powers of r: no root is needed."""
+        others = self.coulomb or self.exponential or self.shifted or self.switched or self.contact or self.table
+        return not others and all(n % 2 == 0 for n in self.powers)
 
     @property
     def multiple(self):
@@ -70,19 +76,6 @@ def parameter_names(plan):
     return tuple(names)
 
 
-def _polynomial(plan, name, variable, array, degree):
-    """Lines for name = sum c_k variable^k: two Horner chains, in even and odd powers, that run side by side. The array holds every coefficient in
-    all lanes: an operand in memory, where a register broadcast outside the loop would be spilled to an unaligned place of the stack."""
-    def c(k):
-        return f"load({array}, {4 * plan.rows * k})"
-    even, odd = degree - degree % 2, degree - 1 + degree % 2
-    lines = [f"{variable}2@ = {variable}@ * {variable}@", f"{name}e@ = fma({variable}2@, {c(even)}, {c(even - 2)})",
-             f"{name}o@ = fma({variable}2@, {c(odd)}, {c(odd - 2)})"]
-    lines += [f"{name}e@ = fma({name}e@, {variable}2@, {c(k)})" for k in range(even - 4, -1, -2)]
-    lines += [f"{name}o@ = fma({name}o@, {variable}2@, {c(k)})" for k in range(odd - 4, 0, -2)]
-    return lines + [f"{name}@ = fma({name}o@, {variable}@, {name}e@)"]
-
-
 def _inverse_power(gap):
     """An expression for r^-gap from ir and i2 = ir^2."""
     factors = ["i6@"] * (gap // 6) + ["i4@"] * (gap % 6 // 4) + ["i2@"] * (gap % 6 % 4 // 2) + ["ir@"] * (gap % 2)
@@ -99,33 +92,34 @@ def _powers(name, powers, letter):
     return lines + [f"{name}@ = {value} * ({_inverse_power(powers[0])})"]
 
 
-def _inverse_distance(plan):
+def distance_lines(plan):
+    """Statements from r2@ to rm@ and ir@ = 1/r (or i2@ = 1/r^2); vector code takes pairs beyond the cutoff at the cutoff, so that nothing overflows."""
+    lines = ["rm@ = minimum(r2@, cutoff2)"] if plan.vector else ["rm@ = r2@"]
+    if plan.even:
+        return lines + ["i2@ = 1.0 / rm@"]
     if plan.path == "avx512":           # 14 bits, doubled once or twice
         step = "ir@ = ir@ * (1.5 - h@ * (ir@ * ir@))"
-        return ["ir@ = rsqrt14(rm@)", "h@ = rm@ * 0.5"] + [step] * (1 if plan.mixed else 2)
-    return ["ir@ = 1.0 / sqrt(rm@)"]
+        return lines + ["ir@ = rsqrt14(rm@)", "h@ = rm@ * 0.5"] + [step] * (1 if plan.mixed else 2)
+    return lines + ["ir@ = 1.0 / sqrt(rm@)"]
 
 
-def distance_lines(plan):
-    """Statements from r2@ to ir@ = 1/r; vector code takes pairs beyond the cutoff at the cutoff, so that nothing overflows."""
-    return (["rm@ = minimum(r2@, cutoff2)"] if plan.vector else ["rm@ = r2@"]) + _inverse_distance(plan)
+def _needs_distance(plan):
+    return bool(plan.exponential or plan.contact or plan.table or plan.switched or not plan.vector and not plan.even)
 
 
 def pair_lines(plan):
-    """Statements from r2@, rm@ and ir@ to s@ = F/r and, where energies are needed, us@ (short range) and uc@ (Coulomb), all zero beyond the cutoff."""
-    energies = plan.observe or plan.switched
-    lines = ["i2@ = ir@ * ir@"]
+    """Statements from r2@, rm@ and ir@ (or i2@) to s@ = F/r, zero beyond the cutoff."""
+    lines = [] if plan.even else ["i2@ = ir@ * ir@"]
     gaps = [b - a for a, b in zip((0,) + plan.powers, plan.powers)]
     lines += ["i4@ = i2@ * i2@"] if any(gap % 6 >= 4 or gap >= 6 for gap in gaps) else []
     lines += ["i6@ = i4@ * i2@"] if any(gap >= 6 for gap in gaps) else []
-    lines += ["r@ = rm@ * ir@"] if plan.exponential or plan.contact or plan.table or energies or not plan.vector else []
-    lines += ["s@ = 0.0 * ir@"]         # F/r of the short range; replaced by the first term below
+    lines += ["r@ = rm@ * ir@"] if _needs_distance(plan) else []
     terms = []
     if plan.powers:
         lines += _powers("p", plan.powers, "f")
         terms += ["s@ = p@ * i2@"]
     if plan.exponential:
-        lines += (["u@ = fma(r@, log2, MAGIC)", "n@ = u@ - MAGIC", "g@ = fma(r@, log2, -n@)"] + _polynomial(plan, "x", "g", "E", EXP2_DEGREE[plan.precision]) + ["e@ = x@ * power_of_two(u@)"]
+        lines += (["u@ = fma(r@, log2, MAGIC)", "n@ = u@ - MAGIC", "g@ = fma(r@, log2, -n@)", "x@ = exp2_polynomial(g@, E)", "e@ = x@ * power_of_two(u@)"]
                   if plan.vector else ["e@ = exp(r@ * log2 * LN2)"])
         first = "fma(g2, e@, g1)" if plan.exponential == 2 else "g1"
         terms += [f"s@ = fma({first} * e@, ir@, s@)" if terms else f"s@ = {first} * e@ * ir@"]
@@ -135,20 +129,23 @@ def pair_lines(plan):
     if plan.table:
         lines += ["ut@, ft@ = table_value(r@, start, inverse, first, pieces_of, pieces)"]
         terms += ["s@ = fma(ft@, ir@, s@)" if terms else "s@ = ft@ * ir@"]
-    lines = [line for line in lines if line != "s@ = 0.0 * ir@" or not terms] + terms
-    if energies:
-        lines += _energy_lines(plan)
+    lines += terms or ["s@ = 0.0 * rm@"]
     if plan.switched:
+        lines += _short_energy(plan)
         lines += ["w@ = minimum(maximum((r@ - switch_start) * switch_inverse, 0.0), 1.0)", "v@ = 1.0 - w@",
                   "sw@ = fma(w@ * w@ * w@, fma(w@, fma(w@, -6.0, 15.0), -10.0), 1.0)", "ds@ = w@ * w@ * v@ * v@ * (30.0 * switch_inverse)",
                   "s@ = fma(us@, ds@ * ir@, s@ * sw@)", "us@ = us@ * sw@"]
     if plan.shifted:
         lines += ["s@ = fma(pull, ir@, s@)"]
-    lines += _coulomb_lines(plan)
-    return lines + _cut_lines(plan)
+    if plan.coulomb and plan.vector:
+        lines += ["t@ = fma(rm@, scale, -1.0)", "c@ = ewald_polynomial(t@, P)", "s@ = fma(qq, fma(ir@, i2@, c@), s@)"]
+    elif plan.coulomb:
+        lines += ["w1@ = erfc(beta * r@) * ir@", "s@ = fma(qq * i2@, w1@ + TWO_OVER_ROOT_PI * beta * exp(-beta * beta * rm@), s@)"]
+    # plain code has skipped pairs beyond the cutoff
+    return lines + (["near@ = r2@ < cutoff2", "s@ = select(near@, s@, 0.0)"] if plan.vector else [])
 
 
-def _energy_lines(plan):
+def _short_energy(plan):
     """Short-range energy us@ before truncation by a switch."""
     parts, lines = [], []
     if plan.powers:
@@ -162,46 +159,39 @@ def _energy_lines(plan):
         parts += ["ut@"]
     if plan.shifted:
         parts += ["fma(short1, r@, short0)"]
-    return lines + ["us@ = " + (" + ".join(parts) if parts else "0.0 * ir@")]
+    return lines + ["us@ = " + (" + ".join(parts) if parts else "0.0 * rm@")]
 
 
-def _coulomb_lines(plan):
-    if not plan.coulomb:
-        return ["uc@ = 0.0 * ir@"] if plan.observe else []
+def energy_lines(plan):
+    """Statements that follow `pair_lines` when a pair is observed: energies us@ (short range) and uc@ (Coulomb), zero beyond the cutoff."""
+    lines = ["r@ = rm@ * ir@"] if plan.shifted and not _needs_distance(plan) else []
+    lines += [] if plan.switched else _short_energy(plan)
     far = " + fma(far1, r@, far0)" if plan.shifted else ""
-    if not plan.vector:
-        return ["w1@ = erfc(beta * r@) * ir@", "s@ = fma(qq * i2@, w1@ + TWO_OVER_ROOT_PI * beta * exp(-beta * beta * rm@), s@)"] + (
-            [f"uc@ = qq * w1@{far}"] if plan.observe else [])
-    lines = ["t@ = fma(rm@, scale, -1.0)"] + _polynomial(plan, "c", "t", "P", plan.coulomb) + ["s@ = fma(qq, fma(ir@, i2@, c@), s@)"]
-    if plan.observe:
-        lines += _polynomial(plan, "k", "t", "Q", plan.coulomb) + [f"uc@ = qq * (ir@ - k@){far}"]
-    return lines
+    if plan.coulomb and plan.vector:
+        lines += ["k@ = ewald_polynomial(t@, Q)", f"uc@ = qq * (ir@ - k@){far}"]
+    else:
+        lines += [f"uc@ = qq * w1@{far}" if plan.coulomb else "uc@ = 0.0 * rm@"]
+    return lines + (["us@ = select(near@, us@, 0.0)", "uc@ = select(near@, uc@, 0.0)"] if plan.vector else [])
 
 
-def _cut_lines(plan):
-    if not plan.vector:
-        return []                       # plain code has skipped the pair
-    lines = ["near@ = r2@ < cutoff2", "s@ = select(near@, s@, 0.0)"]
-    return lines + (["us@ = select(near@, us@, 0.0)", "uc@ = select(near@, uc@, 0.0)"] if plan.observe else [])
-
-
-OBSERVED = ("us", "uc", "xx", "yy", "zz", "xy", "xz", "yz")
-VIRIAL = tuple((a + b, a, b) for a, b in ("xx", "yy", "zz", "xy", "xz", "yz"))
-
-
-def _accumulate(plan):
-    """Sums of an observing kernel for one pair (or vector of pairs)."""
-    if not plan.observe:
-        return []
-    return ["sum_us = sum_us + us@", "sum_uc = sum_uc + uc@"] + [f"sum_{name} = fma(s@ * d{a}@, d{b}@, sum_{name})" for name, a, b in VIRIAL]
+VIRIAL = tuple((a, b) for a, b in ("xx", "yy", "zz", "xy", "xz", "yz"))         # after us and uc, what a kernel observes
 
 
 def _interleaved(lines, unroll):
-    return [line.replace("@", f"_{u}") for line in lines for u in range(unroll)]
+    """The lines for each of the unrolled vectors, in turn; a polynomial is worked out for all of them by one call."""
+    out = []
+    for line in lines:
+        call = re.fullmatch(r"(\w+)@ = (\w+_polynomial)\((\w+)@, (\w)\)", line)
+        if call:
+            results, arguments = ("".join(f"{call[k]}_{u}, " for u in range(unroll)) for k in (1, 3))
+            out.append(f"{results.strip()[:-1] if unroll > 1 else results.strip()} = {call[2]}(({arguments}), {call[4]})")
+        else:
+            out += [line.replace("@", f"_{u}") for u in range(unroll)]
+    return out
 
 
 BLOCK = 64          # entries of the list
-KEPT = ("dx", "dy", "dz", "r2", "rm", "ir")         # what the first loop of a block leaves to the others
+KEPT = ("dx", "dy", "dz", "r2", "rm", "ir")         # what the first loop of a block leaves to the others (i2 in place of ir where no root is taken)
 
 
 def _indented(lines, depth):
@@ -211,7 +201,7 @@ def _indented(lines, depth):
 def arguments(plan):
     """{name: numba's signature text} of a kernel's arguments. `unit_x` ...: length of one unit of the integer positions."""
     real, place = ("f4", "i4") if plan.mixed else ("f8", "f8")
-    kinds = {"x": f"{place}[::1]", "y": f"{place}[::1]", "z": f"{place}[::1]", "rows": f"{place}[::1]", "species": "i4[::1]", "clusters": "i8", "kinds": "i8",
+    kinds = {"observe": "b1", "x": f"{place}[::1]", "y": f"{place}[::1]", "z": f"{place}[::1]", "rows": f"{place}[::1]", "species": "i4[::1]", "clusters": "i8", "kinds": "i8",
              "pointer": "i8[::1]", "neighbour": "i4[::1]", "parameters": f"{real}[::1]", "earlier": f"{real}[::1]"}
     kinds.update({f"unit_{axis}": real for axis in "xyz"} if plan.mixed else {})
     kinds.update(dict.fromkeys(("cutoff2", "scale", "beta", "switch_start", "switch_inverse"), real))
@@ -232,88 +222,94 @@ def source(plan):
 
 
 def _used(plan):
-    """Parameters that this kernel reads."""
+    """(parameters that forces need, those that only energies need)."""
     names = parameter_names(plan)
-    if plan.observe or plan.switched:
-        return names if plan.observe else tuple(n for n in names if n not in ("far0", "far1"))
-    return tuple(n for n in names if n not in ("a1", "a2", "short0", "short1", "far0", "far1") and not n.startswith("c") or n == "contact")
+    energies = [n for n in names if n in ("a1", "a2", "short0", "short1", "far0", "far1") or n[0] == "c" and n[1:].isdigit()]
+    if plan.switched:
+        energies = [n for n in energies if n in ("far0", "far1")]
+    return [n for n in names if n not in energies], energies
 
 
 def _vector_source(plan):
-    names, used, lanes = parameter_names(plan), _used(plan), 4 * plan.rows
-    stride = 4 * len(names)
+    names, (used, observed), lanes = parameter_names(plan), _used(plan), 4 * plan.rows
+    stride, size = 4 * len(names), lanes * len(KEPT)
+    kept = KEPT[:5] + ("i2" if plan.even else "ir",)
     place = [f"d{a}@ = to_float({a}i - {a}_of(v@)) * unit_{a}" if plan.mixed else f"d{a}@ = {a}i - {a}_of(v@)" for a in "xyz"]
     place += ["r2@ = fma(dx@, dx@, fma(dy@, dy@, dz@ * dz@))"]
-    near = place + distance_lines(plan)
-    push = ["ax = fma(s@, dx@, ax)", "ay = fma(s@, dy@, ay)", "az = fma(s@, dz@, az)"]
-    inner = ["o%d = (c * kinds + species[b + m * %d + %d]) * %d" % (r, plan.rows, r, stride) for r in range(plan.rows)]
-    for name in used:
-        at = ", ".join(f"o{r} + {4 * names.index(name)}" for r in range(plan.rows))
-        inner.append(f"{name} = load_quads(parameters, ({at},))")
-    inner += [f"v@ = load_rows_at(rows, b + m * {plan.rows})"] + place + [f"r2@ = select(load(earlier, m * {lanes}) > 0.5, r2@, 1e30)"]
-    inner += distance_lines(plan) + pair_lines(plan) + push
-    inner += [f"subtract_rows_at(force, b + m * {plan.rows}, row_sums(s@ * dx@, s@ * dy@, s@ * dz@))"] + _accumulate(plan)
+    store = distance_lines(plan) + [f"store(work, q + {lanes * i}, {name}@)" for i, name in enumerate(kept)]
+    store += ["inside = int64(bits(r2@ < cutoff2) != 0)", "m += inside", f"q += {size} * inside"]
+    # inside a cluster: each i with the later j of this species
+    own = ", ".join(f"4 * (k + {r}) * (species[b + k + {r}] == t)" for r in range(plan.rows))
+    inner = ["v@ = load_rows_at(rows, b + k)"] + place + [f"r2@ = select(load_quads(earlier, ({own},)) > 0.5, r2@, 1e30)"]
+    inner += [f"place[{plan.rows} * m + {r}] = b + k + {r}" for r in range(plan.rows)] + store
     # Three short loops over a block of the list instead of one long one: distances and roots, pair function, forces. As one chain they would be longer than
     # the processor can look ahead, and the constants of all three would not fit into its registers. Vectors without a pair inside the cutoff end with the first.
-    size = lanes * len(KEPT)
-    near = ["v@ = load_rows(rows, neighbour, k)"] + near + [f"store(work, q + {lanes * i}, {name}@)" for i, name in enumerate(KEPT)]
-    near += ["place[m] = k", "inside = int64(bits(r2@ < cutoff2) != 0)", "m += inside", f"q += {size} * inside"]
-    middle = [f"{name}@ = load(work, q + {lanes * KEPT.index(name)} + {size} * @)" for name in (KEPT if plan.observe else KEPT[3:])]
-    middle = [line.replace("* @", f"* {u}").replace("@", f"_{u}") for line in middle for u in range(plan.unroll)]
-    middle += _interleaved(pair_lines(plan), plan.unroll)
-    middle += [f"store(work, q + {lanes * 3 + size * u}, s_{u})" for u in range(plan.unroll)] + _interleaved(_accumulate(plan), plan.unroll)
-    last = [f"{name}@ = load(work, q + {lanes * i})" for i, name in enumerate(("dx", "dy", "dz", "s"))] + push
-    last += ["subtract_rows(force, neighbour, place[n], row_sums(s@ * dx@, s@ * dy@, s@ * dz@))"]
-    near, last = ([line.replace("@", "_0") for line in lines] for lines in (near, last))
+    near = ["v@ = load_rows(rows, neighbour, k)"] + place + [f"store_few(place, {plan.rows} * m, load_few(neighbour, k))"] + store
+    middle = [f"{name}_{u} = load(work, q + {lanes * kept.index(name) + size * u})" for name in kept[3:] for u in range(plan.unroll)]
+    middle += _interleaved(pair_lines(plan), plan.unroll) + [f"store(work, q + {lanes * 3 + size * u}, s_{u})" for u in range(plan.unroll)]
+    last = [f"{name}@ = load(work, q + {lanes * i})" for i, name in enumerate(("dx", "dy", "dz", "s"))]
+    last += [f"a{a} = fma(s@, d{a}@, a{a})" for a in "xyz"]
+    last += [f"subtract_rows(force, place, {plan.rows} * n, row_sums(s@ * dx@, s@ * dy@, s@ * dz@))"]
+    # r2 has given its place to s; what only s needs of the repeated statements, the compiler drops
+    watch = [f"{name}@ = load(work, q + {lanes * kept.index(name)})" for name in kept if name != "r2"] + ["r2@ = rm@"] + pair_lines(plan) + energy_lines(plan)
+    watch += [f"s@ = load(work, q + {lanes * 3})"]
+    wide = "widen({})" if plan.mixed else "{}"
+    watch += [f"store(sums, {lanes * i}, load(sums, {lanes * i}) + {wide.format(value)})"
+              for i, value in enumerate(("us@", "uc@") + tuple(f"s@ * d{a}@ * d{b}@" for a, b in VIRIAL))]
+    inner, near, last = ([line.replace("@", "_0") for line in lines] for lines in (inner, near, last))
     beyond = [f"store(work, q + {lanes * 3 + size * u}, splat(real(1e30)))" for u in range(plan.unroll - 1)]       # to fill the last turn of the second loop
-    header = ["from numba import njit", "from hpcnemd.kernels.simd import fma, lanes, maximum, minimum, power_of_two, rsqrt14, select, sqrt, total, bits, to_float, widen",
-              "from hpcnemd.kernels.simd_rows import rows as row_functions", "", f"_lanes, _rows = lanes({lanes}), row_functions({plan.rows})",
-              "load, splat, store = _lanes.load, _lanes.splat, _lanes.store", "from numba import int64", "import numpy as np"] + [f"{f} = _rows.{f}" for f in ("load_rows", "load_rows_at", "load_quads", "load_i", "x_of", "y_of", "z_of",
-              "row_sums", "subtract_rows", "subtract_rows_at", "store_i")] + [f"MAGIC, real = {MAGIC[plan.precision]!r}, np.{'float32' if plan.mixed else 'float64'}"]
-    sums = [("ax", "force_x"), ("ay", "force_y"), ("az", "force_z")]
-    watched = [(f"sum_{name}", f"whole_{name}") for name in OBSERVED] if plan.observe else []
-    zero = [f"{part} = splat(real(0.0))" for part, _ in sums]
+    zero = [f"a{a} = splat(real(0.0))" for a in "xyz"]
     # float32 sums end with each block of the list
-    flush = [f"{whole} = {whole} + widen({part})" for part, whole in sums + watched] + [f"{part} = splat(real(0.0))" for part, _ in sums + watched] if plan.mixed else []
-    last_of = {part: whole if plan.mixed else part for part, whole in sums + watched}
+    flush = [f"force_{a} = force_{a} + widen(a{a})" for a in "xyz"] + zero if plan.mixed else []
+    header = ["import numpy as np", "from numba import int64, njit",
+              "from hpcnemd.kernels.simd import bits, fma, lanes, maximum, minimum, polynomial, power_of_two, rsqrt14, select, sqrt, to_float, total, widen",
+              "from hpcnemd.kernels.simd_rows import rows as row_functions", "",
+              f"_lanes, _few, _rows = lanes({lanes}), lanes({plan.rows}), row_functions({plan.rows})",
+              "load, splat, store, load_few, store_few = _lanes.load, _lanes.splat, _lanes.store, _few.load, _few.store"]
+    header += [f"{f} = _rows.{f}" for f in ("load_rows", "load_rows_at", "load_quads", "load_i", "x_of", "y_of", "z_of", "row_sums", "subtract_rows", "store_i")]
+    header += [f"MAGIC, real = {MAGIC[plan.precision]!r}, np.{'float32' if plan.mixed else 'float64'}",
+               f"exp2_polynomial, ewald_polynomial = polynomial({EXP2_DEGREE[plan.precision]}, {lanes}), polynomial({max(plan.coulomb, 2)}, {lanes})"]
     return f'''# {plan}
 {_indented(header, 0)}
 
 
 {_definition(plan)}
-{_indented([f"{part} = splat(real(0.0))" for part, _ in watched], 1)}
-{_indented([f"{whole} = splat(0.0)" for _, whole in watched] if plan.mixed else [], 1)}
     # ones: what fills the last turn of the second loop is multiplied by zero, and must be finite for that
-    work, place = np.ones({(BLOCK // plan.rows + plan.unroll) * size}, real), np.empty({BLOCK // plan.rows}, np.int64)
+    work, place, sums = np.ones({((BLOCK + 4) // plan.rows + plan.unroll) * size}, real), np.empty({BLOCK + 4 + plan.rows}, np.int32), np.zeros({8 * lanes})
     for c in range(clusters):
         b = 4 * c
         xi, yi, zi = load_i(x, b), load_i(y, b), load_i(z, b)
-{_indented(zero + [f"{whole} = splat(0.0)" for _, whole in sums] if plan.mixed else zero, 2)}
-        for m in range({4 // plan.rows}):
-{_indented([line.replace("@", "_0") for line in inner], 3)}
+{_indented(zero + ([f"force_{a} = splat(0.0)" for a in "xyz"] if plan.mixed else []), 2)}
         for t in range(kinds):
-            begin, end = pointer[c * kinds + t], pointer[c * kinds + t + 1]
-            if begin == end:
-                continue
+            low, end = pointer[c * kinds + t], pointer[c * kinds + t + 1]
             o = (c * kinds + t) * {stride}
 {_indented([f"{name} = load_i(parameters, o + {4 * names.index(name)})" for name in used], 3)}
-            for low in range(begin, end, {BLOCK}):
-                m, q = 0, 0
+            m, q = 0, 0
+            for k in range(0, 4, {plan.rows}):
+{_indented(inner, 4)}
+            while m or low < end:
                 for k in range(low, min(low + {BLOCK}, end), {plan.rows}):
 {_indented(near, 5)}
 {_indented(beyond, 4)}
                 for n in range(0, m, {plan.unroll}):
                     q = n * {size}
 {_indented(middle, 5)}
+                if observe:
+{_indented([f"{name} = load_i(parameters, o + {4 * names.index(name)})" for name in observed], 5)}
+                    for n in range(m):
+                        q = n * {size}
+{_indented(_interleaved(watch, 1), 6)}
                 for n in range(m):
                     q = n * {size}
 {_indented(last, 5)}
 {_indented(flush, 4)}
-{_indented(flush, 2)}
-        store_i(fx, b, {last_of["ax"]})
-        store_i(fy, b, {last_of["ay"]})
-        store_i(fz, b, {last_of["az"]})
-{_indented([f"observed[{k}] = total({last_of[part]})" for k, (part, _) in enumerate(watched)], 1)}
+                m, q, low = 0, 0, low + {BLOCK}
+        store_i(fx, b, {"force_x" if plan.mixed else "ax"})
+        store_i(fy, b, {"force_y" if plan.mixed else "ay"})
+        store_i(fz, b, {"force_z" if plan.mixed else "az"})
+    if observe:
+        for k in range(8):
+            observed[k] = total(load(sums, {lanes} * k))
 '''
 
 
@@ -361,14 +357,17 @@ def _of_precision(plan, text):
 
 
 def _plain_source(plan):
-    names, used = parameter_names(plan), _used(plan)
+    names, (used, observed) = parameter_names(plan), _used(plan)
     stride = 4 * len(names)
     place = [f"d{a}@ = real(int32({a}[i] - {a}j)) * unit_{a}" if plan.mixed else f"d{a}@ = {a}[i] - {a}j" for a in "xyz"]
     body = place + ["r2@ = fma(dx@, dx@, fma(dy@, dy@, dz@ * dz@))", "if r2@ < cutoff2:"]
-    pair = [f"{name} = parameters[o + {4 * names.index(name)} + i - b]" for name in used] + pair_lines(plan)
-    pair += ["fx[i] += s@ * dx@", "fy[i] += s@ * dy@", "fz[i] += s@ * dz@", "gx += s@ * dx@", "gy += s@ * dy@", "gz += s@ * dz@"] + _accumulate(plan)
-    pair = pair[:len(used)] + distance_lines(plan) + pair[len(used):]
-    loop = _indented([line.replace("@", "_0") for line in body], 0).split("\n") + _indented([line.replace("@", "_0") for line in pair], 1).split("\n")
+    def load(which):
+        return [f"{name} = parameters[o + {4 * names.index(name)} + i - b]" for name in which]
+    pair = load(used) + distance_lines(plan) + pair_lines(plan)
+    pair += ["fx[i] += s@ * dx@", "fy[i] += s@ * dy@", "fz[i] += s@ * dz@", "gx += s@ * dx@", "gy += s@ * dy@", "gz += s@ * dz@", "if observe:"]
+    watch = load(observed) + energy_lines(plan)
+    watch += [f"observed[{k}] += {value}" for k, value in enumerate(("us@", "uc@") + tuple(f"s@ * d{a}@ * d{b}@" for a, b in VIRIAL))]
+    loop = [line.replace("@", "_0") for line in body + ["    " + line for line in pair] + ["        " + line for line in watch]]
     particle = ["xj, yj, zj = rows[4 * j], rows[4 * j + 1], rows[4 * j + 2]", "gx, gy, gz = 0.0, 0.0, 0.0"]
     back = ["force[4 * j] -= gx", "force[4 * j + 1] -= gy", "force[4 * j + 2] -= gz"]
     return f'''# {plan}
@@ -376,7 +375,7 @@ from numpy import {"float32" if plan.mixed else "float64"} as real, int32
 {_of_precision(plan, PLAIN_FUNCTIONS)}
 
 {_definition(plan)}
-{_indented([f"sum_{name} = 0.0" for name in OBSERVED] if plan.observe else [], 1)}
+    observed[:] = 0
     for i in range(4 * clusters):
         fx[i], fy[i], fz[i] = 0.0, 0.0, 0.0
     for c in range(clusters):
@@ -395,5 +394,4 @@ from numpy import {"float32" if plan.mixed else "float64"} as real, int32
                 for i in range(b, b + 4):
 {_of_precision(plan, _indented(loop, 5))}
 {_indented(back, 4)}
-{_indented([f"observed[{k}] = sum_{name}" for k, name in enumerate(OBSERVED)] if plan.observe else [], 1)}
 '''

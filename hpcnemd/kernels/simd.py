@@ -342,6 +342,36 @@ def trailing_zeros(typing, a):
     return types.int64(a), code
 
 
+@functools.cache
+def polynomial(degree, n):
+    """A function of (tuple of variables, array) that gives the tuple of sum c_k t^k, k <= degree (at least 2): two Horner chains, in even and odd powers, that run
+    side by side, and those of all variables in turn. The array holds every coefficient in all n lanes: an operand in memory, where a register broadcast
+    outside a loop would be spilled to an unaligned place of the stack. One function for what would be as many statements as coefficients to compile."""
+    even, odd = degree - degree % 2, degree - 1 + degree % 2
+
+    @intrinsic
+    def evaluate(typing, variables, array):
+        vec = variables.dtype
+
+        def code(context, builder, sig, args):
+            def coefficient(k):
+                address = pointer(context, builder, sig.args[1], args[1], ir.Constant(I64, n * k), types.intp)
+                return load_vector(builder, address, llvm_vector(vec), BYTES[vec.element])
+
+            def fma_each(a, b, c):
+                return [call(builder, name, llvm_vector(vec), [p, q, c]) for p, q in zip(a, b)]
+            name = f"llvm.fmuladd.v{n}f{8 * BYTES[vec.element]}"
+            t = cgutils.unpack_tuple(builder, args[0])
+            square = [builder.fmul(v, v, flags=FLAGS) for v in t]
+            chains = [[coefficient(top)] * len(t) for top in (even, odd)]
+            for k in range(degree - 2, -1, -1):
+                chains[k % 2] = fma_each(square, chains[k % 2], coefficient(k))
+            values = [call(builder, name, llvm_vector(vec), list(three)) for three in zip(chains[1], t, chains[0])]
+            return context.make_tuple(builder, sig.return_type, values)
+        return variables(variables, array), code
+    return evaluate
+
+
 # ---- functions that make vectors of n lanes ------------------------------------------------------------------------------------
 @functools.cache
 def lanes(n):

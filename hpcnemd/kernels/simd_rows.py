@@ -118,17 +118,6 @@ def rows(k):
         return types.void(array, index, start, value), code
 
     @intrinsic
-    def subtract_rows_at(typing, array, first, value):
-        """array rows first, ..., first + k - 1 -= value."""
-        def code(context, builder, sig, args):
-            at = builder.shl(context.cast(builder, args[1], sig.args[1], types.intp), ir.Constant(I64, 2))
-            for r in range(k):
-                address = pointer(context, builder, sig.args[0], args[0], builder.add(at, ir.Constant(I64, 4 * r)), types.intp)
-                _subtract_row(builder, address, args[2], r, array.dtype)
-            return context.get_dummy_value()
-        return types.void(array, first, value), code
-
-    @intrinsic
     def store_i(typing, array, first, v):
         """array[first : first + 4] = the sum of v's rows."""
         def code(context, builder, sig, args):
@@ -142,4 +131,4 @@ def rows(k):
         return types.void(array, first, v), code
 
     return pytypes.SimpleNamespace(load_rows=load_rows, load_rows_at=load_rows_at, load_quads=load_quads, load_i=load_i, x_of=make_component(0), y_of=make_component(1),
-                                   z_of=make_component(2), row_sums=row_sums, subtract_rows=subtract_rows, subtract_rows_at=subtract_rows_at, store_i=store_i)
+                                   z_of=make_component(2), row_sums=row_sums, subtract_rows=subtract_rows, store_i=store_i)
