@@ -73,6 +73,9 @@ class CountingComm:
         self._sent(array)
         return self._comm.Isend(array, *where, **more)
 
+    def Send_init(self, array, *where, **more):
+        return CountedRequest(self, array, self._comm.Send_init(array, *where, **more))
+
     def Allgather(self, array, into):
         self._sent(np.asarray(array), True, self.size - 1)
         return self._comm.Allgather(array, into)
@@ -90,3 +93,17 @@ class CountingComm:
 
     def reset(self):
         self.messages = self.collectives = self.bytes = 0
+
+
+class CountedRequest:
+    """A persistent request that tells a CountingComm of each start."""
+
+    def __init__(self, comm, array, request):
+        self._comm, self._array, self._request = comm, array, request
+
+    def __getattr__(self, name):
+        return getattr(self._request, name)
+
+    def Start(self):
+        self._comm._sent(self._array)
+        self._request.Start()

@@ -30,7 +30,7 @@ class Spme:
         self.spread, self.gather = _loops(settings.order, self.path, self.mesh.brick)
         self.influence = np.zeros(self.mesh.fft.spectrum_shape)
         self.rescale(box)
-        self.force = np.empty((0, 3))
+        self.force, self.charge = np.empty((0, 3)), np.empty(0)
 
     def rescale(self, box):
         """Take another box: the mesh keeps its points and bricks, the influence function follows."""
@@ -47,7 +47,11 @@ class Spme:
 
     def compute(self, state, observe=True):
         """Collective. Adds the mesh forces to state.force[:n_owned]; returns a MeshResult. Raises PhysicsError where a particle left the brick."""
-        n, charge, mesh = state.n_owned, state.charge(), self.mesh
+        n, mesh = state.n_owned, self.mesh
+        if len(self.force) < n:
+            self.force, self.charge = np.empty((int(1.2 * n) + 16, 3)), np.empty(int(1.2 * n) + 16)
+        charge, force = self.charge[:n], self.force[:n]
+        kernels.charges_of(state.species, self.kinds.charge, n, charge)
         mesh.clear()
         if self.spread(state.position, charge, n, mesh.brick.points):
             self._report_outside(state)
@@ -55,11 +59,13 @@ class Spme:
         energy, virial = self._observe(spectrum, charge) if observe else (None, None)
         kernels.multiply(spectrum.reshape(-1).view(float), self.influence.reshape(-1))
         mesh.collect(mesh.fft.backward(spectrum, mesh.slab))
-        if len(self.force) < n:
-            self.force = np.empty((int(1.2 * n) + 16, 3))
-        force = self.force[:n]
         self.gather(state.position, charge, n, mesh.brick.points, force)
         return MeshResult(energy, virial, self._add(state, force))
+
+    def place(self, lower, upper):
+        """Collective. The domain of this rank reaches from `lower` to `upper` (3,) angstrom from here on."""
+        self.mesh.place(self.box.lengths, lower, upper)
+        self.spread, self.gather = _loops(self.settings.order, self.path, self.mesh.brick)
 
     def _report_outside(self, state):
         lost = state.id[:state.n_owned][self.mesh.brick.misses(state.position[:state.n_owned])]

@@ -207,6 +207,13 @@ def add_forces(force, species, mass, n, acceleration, out):
         out[i, 2] += force[i, 2] - m * acceleration[2]
 
 
+@njit(cache=True, error_model="numpy")
+def charges_of(species, charge, n, out):
+    """out (n,) = charge (s,) of the species (cap,) of each row."""
+    for i in range(n):
+        out[i] = charge[species[i]]
+
+
 @njit(cache=True, error_model="numpy", fastmath=FAST)
 def multiply(spectrum, influence):
     """spectrum (2 n,), real and imaginary parts in turn, *= influence (n,), in place."""

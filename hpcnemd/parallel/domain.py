@@ -28,15 +28,30 @@ class Domain:
         self.rank, self.size = comm.rank, comm.size
         self.grid = tuple(int(count) for count in grid)
         self.halo_width = float(halo_width)
+        self._whole = whole
         self.cuts = uniform_cuts(box, self.grid) if cuts is None else [np.array(edges, dtype=np.float64) for edges in cuts]
-        self._check()
-        self.coordinate = coordinate_of(self.rank, self.grid)
-        self.lower = np.array([self.cuts[axis][self.coordinate[axis]] for axis in range(3)])
-        self.upper = np.array([self.cuts[axis][self.coordinate[axis] + 1] for axis in range(3)])
-        self._fractions, self._whole = [edges / length for edges, length in zip(self.cuts, box.lengths)], whole
-        self.reroute()
+        self.fractions = [edges / length for edges, length in zip(self.cuts, box.lengths)]
+        self._settle()
         self.known_ids = None               # (n,) ids owned after the last migrate: what must still be there at the next
         self.expected = None                # (count, sum of ids) over all ranks
+
+    def _settle(self):
+        """All that follows from the cuts."""
+        self._check()
+        self.coordinate = coordinate_of(self.rank, self.grid)
+        self._find_edges()
+        self.reroute()
+
+    def _find_edges(self):
+        self.lower = np.array([self.cuts[axis][self.coordinate[axis]] for axis in range(3)])
+        self.upper = np.array([self.cuts[axis][self.coordinate[axis] + 1] for axis in range(3)])
+
+    def move(self, fractions):
+        """Other cuts from here on, the same on all ranks, as `fractions` (3 arrays, from 0 to 1) of the box: particles must migrate and ghosts be built anew
+        before anything else is done with them."""
+        self.fractions = [np.array(edges, dtype=np.float64) for edges in fractions]
+        self.cuts = [edges * length for edges, length in zip(self.fractions, self.box.lengths)]
+        self._settle()
 
     def reroute(self):
         """Who owes which copies to whom in the box as it is; `halo` calls it after the box has changed."""
@@ -47,9 +62,8 @@ class Domain:
     def rescale(self, box):
         """Take another box: the bricks keep their fractions of it. Ghosts that are there stay the same copies, `refresh` moves them along."""
         self.box, self.routed = box, False
-        self.cuts = [fractions * length for fractions, length in zip(self._fractions, box.lengths)]
-        self.lower = np.array([self.cuts[axis][self.coordinate[axis]] for axis in range(3)])
-        self.upper = np.array([self.cuts[axis][self.coordinate[axis] + 1] for axis in range(3)])
+        self.cuts = [edges * length for edges, length in zip(self.fractions, box.lengths)]
+        self._find_edges()
         self.plan.shift[:] = self._turns * box.lengths
 
     def _check(self):

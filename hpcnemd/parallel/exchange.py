@@ -2,6 +2,7 @@
 
 One message per neighbour and verb, none to the rank itself: its own periodic images are copied by index. Ghost rows are ordered by source rank,
 lattice offset and source row; forces are added in the order own images, then neighbours by rank: the same bits in every run on the same grid.
+Between two calls of `halo` the messages of refresh and fold are the same: their requests are persistent, set up by the first of them.
 """
 import numpy as np
 
@@ -9,6 +10,7 @@ from ..core.errors import PhysicsError
 from ..kernels.packing import add_rows, count_outside, pack_ghosts, pack_positions, select_rows, unpack_ghosts
 from .launch import agree_on_errors
 from .migration import count_particles, name_ids
+from .persistent import Messages
 
 HALO_TAG, REFRESH_TAG, FOLD_TAG = 11, 12, 13
 
@@ -37,6 +39,7 @@ class HaloPlan:
         self.ghost_start = {source: (0, 0) for source in self.sources}
         self.buffer = np.zeros((64, 3))     # packed positions out, forces in
         self.record = np.zeros((64, 5))
+        self.links = None                   # Links of the last halo, once refresh or fold has asked for them
 
     def rows(self, entry):
         """(first, end) of the segment of `index` that goes to one target."""
@@ -61,6 +64,7 @@ def halo(domain, state):
         count_particles(domain, state)
     n, width2 = state.n_owned, domain.halo_width ** 2
     state.n_ghost = 0
+    drop_links(plan)
     agree_on_errors(domain.comm, _misplaced(domain, state))
     needed = select_rows(state.position, n, plan.shift, plan.lower, plan.upper, width2, plan.start, plan.index)
     if needed > len(plan.index):
@@ -115,48 +119,61 @@ def _exchange_records(domain, plan):
     return received
 
 
+class Links:
+    """What refresh and fold need of one halo and the arrays of one state: views of the rows that travel, and the persistent requests."""
+
+    def __init__(self, domain, state):
+        plan, n = domain.plan, state.n_owned
+        self.position, self.force, self.rows = state.position, state.force, (n, state.n_ghost)
+        ghosts = {source: slice(n + first, n + end) for source, (first, end) in plan.ghost_start.items()}
+        others = [source for source in plan.sources if source != domain.rank]
+        self.segments = [(entry[1], entry[2], *plan.rows(entry), plan.buffer[slice(*plan.rows(entry))]) for entry in plan.others]
+        packed = [(rows, entry[0]) for (*_, rows), entry in zip(self.segments, plan.others)]
+        self.refresh = Messages(domain.comm, [(self.position[ghosts[s]], s) for s in others], packed, REFRESH_TAG)
+        self.fold = Messages(domain.comm, packed, [(self.force[ghosts[s]], s) for s in others], FOLD_TAG)
+        self.own = None if plan.own is None else (plan.own[1], plan.own[2], *plan.rows(plan.own), self.position[ghosts[domain.rank]], self.force[ghosts[domain.rank]])
+        self.ghost_force = self.force[n:n + state.n_ghost]
+
+    def free(self):
+        self.refresh.free()
+        self.fold.free()
+
+
+def links_of(domain, state):
+    """The Links of the last halo of `domain` and `state`."""
+    links = domain.plan.links
+    if links is None or links.position is not state.position or links.force is not state.force or links.rows != (state.n_owned, state.n_ghost):
+        drop_links(domain.plan)
+        links = domain.plan.links = Links(domain, state)
+    return links
+
+
+def drop_links(plan):
+    if plan.links is not None:
+        plan.links.free()
+        plan.links = None
+
+
 def refresh(domain, state):
     """Collective over domain.comm. Ghost rows get the present positions of their owners, by the plan of the last `halo`."""
-    plan, n, position = domain.plan, state.n_owned, state.position
-    requests = []
-    if domain.size > 1:
-        for source in plan.sources:
-            first, end = plan.ghost_start[source]
-            if source != domain.rank and end > first:
-                requests.append(domain.comm.Irecv(position[n + first:n + end], source, REFRESH_TAG))
-        for entry in plan.others:
-            first, end = plan.rows(entry)
-            if end > first:
-                pack_positions(position, plan.index, entry[1], entry[2], plan.start, plan.shift, plan.buffer[first:end])
-                requests.append(domain.comm.Isend(plan.buffer[first:end], entry[0], REFRESH_TAG))
-    if plan.own is not None:
-        first, end = plan.ghost_start[domain.rank]
-        pack_positions(position, plan.index, plan.own[1], plan.own[2], plan.start, plan.shift, position[n + first:n + end])
-    if requests:
-        from mpi4py import MPI
-        MPI.Request.Waitall(requests)
+    plan, links = domain.plan, links_of(domain, state)
+    links.refresh.receive()
+    for first_route, last_route, _, _, rows in links.segments:
+        pack_positions(state.position, plan.index, first_route, last_route, plan.start, plan.shift, rows)
+    links.refresh.send()
+    if links.own is not None:
+        pack_positions(state.position, plan.index, links.own[0], links.own[1], plan.start, plan.shift, links.own[4])
+    links.refresh.wait()
 
 
 def fold(domain, state):
     """Collective over domain.comm. Forces on ghost rows are added to the rows of their owners, in fixed order, and the ghost rows set to 0."""
-    plan, n, force = domain.plan, state.n_owned, state.force
-    requests = []
-    if domain.size > 1:
-        for entry in plan.others:
-            first, end = plan.rows(entry)
-            if end > first:
-                requests.append(domain.comm.Irecv(plan.buffer[first:end], entry[0], FOLD_TAG))
-        for source in plan.sources:
-            first, end = plan.ghost_start[source]
-            if source != domain.rank and end > first:
-                requests.append(domain.comm.Isend(force[n + first:n + end], source, FOLD_TAG))
-    if plan.own is not None:
-        first, end = plan.ghost_start[domain.rank]
-        add_rows(force, plan.index, *plan.rows(plan.own), force[n + first:n + end])
-    if requests:
-        from mpi4py import MPI
-        MPI.Request.Waitall(requests)
-        for entry in plan.others:
-            first, end = plan.rows(entry)
-            add_rows(force, plan.index, first, end, plan.buffer[first:end])
-    force[n:n + state.n_ghost] = 0.0
+    plan, links = domain.plan, links_of(domain, state)
+    links.fold.receive()
+    links.fold.send()
+    if links.own is not None:
+        add_rows(state.force, plan.index, links.own[2], links.own[3], links.own[5])
+    links.fold.wait()
+    for _, _, first, end, rows in links.segments:
+        add_rows(state.force, plan.index, first, end, rows)
+    links.ghost_force[:] = 0.0

@@ -4,8 +4,10 @@ A rank spreads its particles onto a brick, a piece of the mesh around its domain
 those planes (one message per pair of ranks), which add them in rank order. A real transform over x slabs needs one Alltoallv each way.
 Any number of ranks works, also more than there are planes. One rank makes no MPI call."""
 import numpy as np
+from scipy import fft
 
 from ..kernels import mesh as kernels
+from .persistent import Messages
 
 TAG_DEPOSIT, TAG_COLLECT = 211, 212
 
@@ -16,7 +18,9 @@ def cut(points, ranks):
 
 
 class SlabFFT:
-    """Real three-dimensional transform: rank r holds real [x0:x1, :, :] and spectrum [:, y0:y1, :nz // 2 + 1], both possibly empty."""
+    """Real three-dimensional transform: rank r holds real [x0:x1, :, :] and spectrum [:, y0:y1, :nz // 2 + 1], both possibly empty.
+
+    numpy transforms real lines, into memory that is there; scipy transforms the complex ones in their place, several side by side in one vector."""
 
     def __init__(self, shape, comm):
         self.shape, self.comm = tuple(int(n) for n in shape), comm
@@ -28,6 +32,7 @@ class SlabFFT:
         self.nx, self.ny = int(np.diff(self.x_edges)[rank]), int(np.diff(self.y_edges)[rank])
         self.slab_shape, self.spectrum_shape = (self.nx, ny, nz), (nx, self.ny, self.modes)
         self.spectrum = np.empty(self.spectrum_shape, complex)
+        self._half = self.spectrum
         if comm.size > 1:
             self._half = np.empty((self.nx, ny, self.modes), complex)
             self._by_x = np.empty(self._half.size, complex)
@@ -38,30 +43,32 @@ class SlabFFT:
                             in zip(np.cumsum(to_y) - to_y, to_y, self.y_edges[:-1], self.y_edges[1:])]
 
     def forward(self, slab):
-        """Collective. Spectrum (nx, own y, nz // 2 + 1) complex of a slab (own x, ny, nz): a buffer of this object, the next call overwrites it."""
+        """Collective. Spectrum (nx, own y, nz // 2 + 1) complex of a slab (own x, ny, nz): memory of this object, which the next call overwrites."""
+        if self.comm.size == 1:
+            np.fft.rfft(slab, axis=2, out=self.spectrum)
+            return fft.fftn(self.spectrum, axes=(0, 1), overwrite_x=True)
         spectrum = self.spectrum
-        half = self._half if self.comm.size > 1 else spectrum
         if self.nx:
-            np.fft.rfft(slab, axis=2, out=half)
-            np.fft.fft(half, axis=1, out=half)
-        if self.comm.size > 1:
+            np.fft.rfft(slab, axis=2, out=self._half)
+            half = fft.fft(self._half, axis=1, overwrite_x=True)
             for start, stop, y0, y1 in self._blocks:
                 self._by_x[start:stop].reshape(self.nx, y1 - y0, self.modes)[...] = half[:, y0:y1]
-            # blocks arrive in the order of x, that is as planes of the spectrum
-            self.comm.Alltoallv([self._by_x.view(float), self._part_x], [spectrum.reshape(-1).view(float), self._part_y])
-        return np.fft.fft(spectrum, axis=0, out=spectrum) if self.ny else spectrum
+        # blocks arrive in the order of x, that is as planes of the spectrum
+        self.comm.Alltoallv([self._by_x.view(float), self._part_x], [spectrum.reshape(-1).view(float), self._part_y])
+        return fft.fft(spectrum, axis=0, overwrite_x=True) if self.ny else spectrum
 
     def backward(self, spectrum, slab):
-        """Collective. The inverse of `forward`, normalised, into `slab`; `spectrum` must be the buffer that `forward` returned, and is spoiled."""
-        half = self._half if self.comm.size > 1 else spectrum
-        if self.ny:
-            np.fft.ifft(spectrum, axis=0, out=spectrum)
-        if self.comm.size > 1:
+        """Collective. The inverse of `forward`, normalised, into `slab`; `spectrum`, which `forward` returned, is spoiled."""
+        if self.comm.size == 1:
+            half = fft.ifftn(spectrum, axes=(0, 1), overwrite_x=True)
+        else:
+            if self.ny:
+                spectrum = fft.ifft(spectrum, axis=0, overwrite_x=True)
             self.comm.Alltoallv([spectrum.reshape(-1).view(float), self._part_y], [self._by_x.view(float), self._part_x])
             for start, stop, y0, y1 in self._blocks:
-                half[:, y0:y1] = self._by_x[start:stop].reshape(self.nx, y1 - y0, self.modes)
+                self._half[:, y0:y1] = self._by_x[start:stop].reshape(self.nx, y1 - y0, self.modes)
+            half = fft.ifft(self._half, axis=1, overwrite_x=True) if self.nx else self._half
         if self.nx:
-            np.fft.ifft(half, axis=1, out=half)
             np.fft.irfft(half, n=self.shape[2], axis=2, out=slab)
         return slab
 
@@ -108,14 +115,23 @@ class DistributedMesh:
 
     def __init__(self, comm, shape, order, lengths, lower, upper, margin):
         self.comm, self.shape = comm, np.asarray(shape, dtype=np.int64)
+        self.order, self.margin = order, margin
         self.fft = SlabFFT(shape, comm)
         self.slab = np.zeros(self.fft.slab_shape)
-        self.brick = Brick(shape, order, np.asarray(lengths), np.asarray(lower), np.asarray(upper), margin)
+        self.place(lengths, lower, upper)
+
+    def place(self, lengths, lower, upper):
+        """Collective. Another domain of this rank, from `lower` to `upper` (3,) in a box of `lengths` (3,): a new brick and new ways for its planes."""
+        comm = self.comm
+        self.brick = Brick(self.shape, self.order, np.asarray(lengths), np.asarray(lower), np.asarray(upper), self.margin)
         own = np.concatenate((self.brick.corner, self.brick.count))
         bricks = own[None, :] if comm.size == 1 else np.array(comm.allgather(own))
         edges = self.fft.x_edges
         self._sends = [self._piece(own, edges[r], edges[r + 1], r) for r in range(comm.size)]
         self._receives = [self._piece(brick, edges[comm.rank], edges[comm.rank + 1], r) for r, brick in enumerate(bricks)]
+        to_slabs, from_bricks = ([(p.message, p.rank) for p in pieces if p is not None and p.rank != comm.rank] for pieces in (self._sends, self._receives))
+        self._deposit = Messages(comm, from_bricks, to_slabs, TAG_DEPOSIT)
+        self._collect = Messages(comm, to_slabs, from_bricks, TAG_COLLECT)
 
     def _piece(self, brick, x0, x1, rank):
         """What a brick and the slab [x0, x1) share, or None: see `_Piece`."""
@@ -123,7 +139,7 @@ class DistributedMesh:
         planes = np.flatnonzero((x >= x0) & (x < x1))
         if not len(planes):
             return None
-        return _Piece(rank, planes, x[planes] - x0, int(brick[1] % self.shape[1]), int(brick[2] % self.shape[2]), int(brick[4]), int(brick[5]),
+        return _Piece(rank, planes, x[planes] - x0, np.arange(len(planes)), int(brick[1] % self.shape[1]), int(brick[2] % self.shape[2]), int(brick[4]), int(brick[5]),
                       np.empty(len(planes) * int(brick[4]) * int(brick[5])))
 
     def clear(self):
@@ -133,11 +149,13 @@ class DistributedMesh:
     def deposit(self):
         """Collective. The slab (own x, ny, nz) with all bricks added, in rank order."""
         brick, own = self.brick, self.comm.rank
+        self._deposit.receive()
         for piece in self._sends:
             if piece is not None and piece.rank != own:
                 kernels.pack_planes(brick.points, piece.brick_planes, brick.ny, brick.nz, piece.rows, piece.columns, piece.message)
-        self._exchange(self._sends, self._receives, TAG_DEPOSIT)
+        self._deposit.send()
         self.slab[...] = 0.0
+        self._deposit.wait()
         for piece in self._receives:
             if piece is not None:
                 kernels.add_planes(*self._source(piece), piece.slab_planes, piece.first_y, piece.first_z, piece.rows, piece.columns, self.slab)
@@ -146,10 +164,12 @@ class DistributedMesh:
     def collect(self, slab):
         """Collective. Fills the brick with the slabs' points."""
         brick = self.brick
+        self._collect.receive()
         for piece in self._receives:
             if piece is not None:
                 kernels.take_planes(slab, piece.slab_planes, piece.first_y, piece.first_z, piece.rows, piece.columns, *self._source(piece))
-        self._exchange(self._receives, self._sends, TAG_COLLECT)
+        self._collect.send()
+        self._collect.wait()
         for piece in self._sends:
             if piece is not None and piece.rank != self.comm.rank:
                 kernels.unpack_planes(piece.message, piece.brick_planes, brick.ny, brick.nz, piece.rows, piece.columns, brick.points)
@@ -158,20 +178,12 @@ class DistributedMesh:
         """(flat array, its planes, its rows and columns per plane) that a piece of this rank's slab is added from: the own brick, or a message."""
         if piece.rank == self.comm.rank:
             return self.brick.points, piece.brick_planes, self.brick.ny, self.brick.nz
-        return piece.message, np.arange(len(piece.brick_planes)), piece.rows, piece.columns
-
-    def _exchange(self, out, into, tag):
-        if self.comm.size == 1:
-            return
-        requests = [self.comm.Irecv(p.message, source=p.rank, tag=tag) for p in into if p is not None and p.rank != self.comm.rank]
-        requests += [self.comm.Isend(p.message, dest=p.rank, tag=tag) for p in out if p is not None and p.rank != self.comm.rank]
-        for request in requests:
-            request.Wait()
+        return piece.message, piece.message_planes, piece.rows, piece.columns
 
 
 class _Piece:
-    """Planes that a brick and a slab share: `brick_planes`, `slab_planes` their rows in either; rows and columns from mesh point (first_y, first_z) on."""
-    __slots__ = ("rank", "brick_planes", "slab_planes", "first_y", "first_z", "rows", "columns", "message")
+    """Planes that a brick and a slab share: `brick_planes`, `slab_planes`, `message_planes` their rows in either and in the message; rows and columns from mesh point (first_y, first_z) on."""
+    __slots__ = ("rank", "brick_planes", "slab_planes", "message_planes", "first_y", "first_z", "rows", "columns", "message")
 
     def __init__(self, *values):
         for name, value in zip(self.__slots__, values):

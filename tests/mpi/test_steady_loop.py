@@ -1,0 +1,51 @@
+"""Steps between two list builds: no arrays of the size of the particles are made (the pair kernel takes 16 kB of fixed size), and no message is set up anew."""
+import tracemalloc
+
+import pytest
+from engines import advance, heat_bath, simulation, system_of
+from mpi4py import MPI
+
+from hpcnemd.parallel.serial import SerialComm
+
+comm = MPI.COMM_WORLD
+pytestmark = pytest.mark.mpi
+LIMIT = 20000           # bytes; one number for each particle is 21952 on one rank
+
+
+class Watched:
+    """A communicator that counts the calls of each name."""
+
+    def __init__(self, comm):
+        self._comm, self.calls = comm, {}
+
+    def __getattr__(self, name):
+        if not name[0].isupper():
+            return getattr(self._comm, name)
+        self.calls[name] = self.calls.get(name, 0) + 1
+        return getattr(self._comm, name)
+
+
+@pytest.mark.parametrize("thermostat", ["nose_hoover", "langevin"])
+def test_a_step_allocates_no_particle_array_and_sets_up_no_message(thermostat):
+    system = system_of("nacl", "nacl_tosi_fumi", (7, 7, 7), coulomb="spme", accuracy=1e-3, cutoff=6.0, skin=2.0)
+    watched = Watched(comm) if comm.size > 1 else SerialComm()
+    sim = simulation(system, 300.0, 0.5, comm=watched)
+    heat_bath(sim, 300.0, thermostat)
+    sim.start()
+    advance(sim, 3)
+    rebuilds = sim.rebuilds
+    if comm.size > 1:
+        watched.calls.clear()
+    tracemalloc.start()
+    try:
+        advance(sim, 4)
+        before = tracemalloc.get_traced_memory()[0]
+        tracemalloc.reset_peak()
+        advance(sim, 10)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert sim.rebuilds == rebuilds
+    assert peak - before < LIMIT
+    if comm.size > 1:                                               # per step: votes and the step's sum, net mesh force, and the two transforms
+        assert set(watched.calls) == {"Allgather", "Alltoallv"} and watched.calls["Alltoallv"] == 14
