@@ -135,6 +135,8 @@ def layout_lines(deck, system, ranks):
     rounds = -(-deck.run.replicas // groups)
     yield (f"{deck.run.replicas} replica{'s' * (deck.run.replicas > 1)} on {groups} group{'s' * (groups > 1)} of {per_replica} rank{'s' * (per_replica > 1)}"
            + (f", {rounds} one after another" if rounds > 1 else ""))
+    if deck.parallel.balance == "time" and per_replica > 1:
+        yield "the cuts between domains follow measured times (parallel.balance = \"time\"): not reproducible"
     edge = system.box.lengths / np.array(grid)
     yield f"domains {' x '.join(str(n) for n in grid)}, each {' x '.join(f'{one:.4g}' for one in edge)} angstrom, {len(system.species) / per_replica:.4g} ions"
     if system.engine is not None:

@@ -19,6 +19,7 @@ def snapshot(sim):
     meta = {"step": np.int64(sim.step), "rebuilds": np.int64(sim.rebuilds), "rebuilt_at": np.int64(sim.rebuilt_at),
             "grid": np.asarray(sim.domain.grid, np.int64), "box": sim.state.box.lengths.copy(),
             "cuts": {str(k): np.asarray(cut) for k, cut in enumerate(sim.domain.cuts)},
+            "cut_fractions": {str(k): np.asarray(cut) for k, cut in enumerate(sim.domain.fractions)},
             "kernel_path": sim.forces.pair.path,
             "built_box": sim.built_lengths.copy(), "mesh": sim.forces.variables(),
             "barostat": sim.barostat.variables() if sim.barostat is not None else np.zeros(0),
@@ -38,6 +39,8 @@ def restore(sim, meta, rows, same_grid):
         sim.forces.restore(mesh)
     sim.take_box(np.asarray(meta.get("built_box", lengths)) if same_grid else lengths)
     if same_grid:
+        if "cut_fractions" in meta:                 # files of older versions: equal bricks
+            sim.move_cuts([np.asarray(meta["cut_fractions"][str(axis)]) for axis in range(3)])
         n = len(rows["id"])
         state.reserve(n)
         state.n_owned, state.n_ghost = n, 0
@@ -49,7 +52,7 @@ def restore(sim, meta, rows, same_grid):
     else:
         scatter(sim.domain, state, {name: rows[name] for name in ROWS if name != "force"})
         sim.heat_here[:] = np.sum(rows["heat_here"]) if sim.comm.rank == 0 else 0.0
-        sim.rebuild()
+        sim.settle_cuts()
         sim.evaluate(observe=False)
     sim.step, sim.rebuilds, sim.rebuilt_at = int(meta["step"]), int(meta["rebuilds"]), int(meta["rebuilt_at"])
     sim.thermostat.restore(meta["thermostat"])

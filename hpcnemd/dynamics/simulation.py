@@ -6,6 +6,7 @@ from ..core.errors import InputError, PhysicsError
 from ..core.units import BOLTZMANN
 from ..kernels import step_numbers
 from ..kernels.integrate import SUMS, half_kick
+from ..parallel.balance import ROUNDS
 from ..parallel.domain import halo, migrate, refresh
 from ..parallel.migration import name_ids
 from ..parallel.reduce import ordered_sum
@@ -32,10 +33,10 @@ class Shared:
 
 class Simulation:
     """Collective in its constructor and methods. `state` holds this rank's particles; `forces` offers rebuild(state) and compute(state, observe);
-    `colour` says who carries the current. Times in fs."""
+    `colour` says who carries the current; `balance` (parallel.balance.Balance, or None) moves the cuts of the domain. Times in fs."""
 
-    def __init__(self, state, domain, forces, colour, timestep, seed=0, replica=0):
-        self.state, self.domain, self.forces, self.colour = state, domain, forces, colour
+    def __init__(self, state, domain, forces, colour, timestep, seed=0, replica=0, balance=None):
+        self.state, self.domain, self.forces, self.colour, self.balance = state, domain, forces, colour, balance
         self.comm, self.timestep, self.seed, self.replica = domain.comm, float(timestep), seed, replica
         self.inverse_mass = 1.0 / colour.mass
         self.norm, self.group_mass, self.group_charge = colour.norm, colour.group_mass, colour.group_charge
@@ -48,6 +49,8 @@ class Simulation:
         self.shared = Shared(n_species)
         self.reference = np.zeros((0, 3))                       # positions for which the lists were made, in the box that they had then
         self.built_lengths, self.stretch = state.box.lengths, np.ones(3)
+        if balance is not None and balance.kind == "time":
+            forces.stopwatch = balance
         self.enter_phase(Drive(), NoThermostat(), np.zeros(n_species, bool))
 
     # ---- phases -----------------------------------------------------------------------------------------------------
@@ -63,7 +66,7 @@ class Simulation:
 
     def start(self):
         """Collective. Owners, ghosts, lists and forces of the positions as they are; then the shared numbers."""
-        self.rebuild()
+        self.settle_cuts()
         self.evaluate(observe=True)
         self.take_stock()
 
@@ -86,8 +89,27 @@ class Simulation:
                            "`hpcnemd check`")
 
     # ---- lists and forces -------------------------------------------------------------------------------------------
+    def settle_cuts(self):
+        """Collective. First lists; then cuts that share the work out fairly, and the lists for them."""
+        self.rebuild()
+        if self.balance is None or self.balance.kind == "none" or self.comm.size == 1:
+            return
+        for _ in range(ROUNDS):
+            if not self.balance.adjust(self.domain, self.forces.pair, self.state):
+                return
+            self.forces.place()
+            self.rebuild()
+
+    def move_cuts(self, fractions):
+        """Collective. The cuts of a checkpoint, before its rows are taken up."""
+        if not all(np.array_equal(new, old) for new, old in zip(fractions, self.domain.fractions)):
+            self.domain.move(fractions)
+            self.forces.place()
+
     def rebuild(self):
-        """Collective. Particles go to their owners, ghosts and lists are made anew."""
+        """Collective. Particles go to their owners, ghosts and lists are made anew; now and then the cuts between the ranks move before."""
+        if self.balance is not None and self.balance.due(self.domain, self.rebuilds) and self.balance.adjust(self.domain, self.forces.pair, self.state):
+            self.forces.place()
         migrate(self.domain, self.state, self.step)
         halo(self.domain, self.state)
         self.forces.rebuild(self.state)

@@ -14,6 +14,7 @@ from ..forces.evaluator import Forces
 from ..forces.forcefield import ForceField, load_forcefield
 from ..forces.pair import RealSpace
 from ..forces.pair_table import PairTable
+from ..parallel.balance import Balance
 from ..parallel.domain import Domain
 from .structures import Structure, close_pairs, kinds_of, load_structure, structure_problems
 
@@ -150,8 +151,10 @@ def domain_of(system, comm, grid):
     return Domain(comm, system.box, grid, system.cutoff + system.skin)
 
 
-def simulation_of(system, colour, comm, grid, timestep, seed, replica):
-    """Collective over `comm`. A Simulation of the System on a grid of ranks, without particles yet."""
+def simulation_of(system, colour, comm, grid, timestep, seed, replica, balance="cost"):
+    """Collective over `comm`. A Simulation of the System on a grid of ranks, without particles yet. `balance`: one of parallel.balance.KINDS; forces of
+    another program's are not balanced."""
     domain = domain_of(system, comm, grid)
     state = State.empty(system.box, system.kinds, 64)
-    return Simulation(state, domain, forces_of(system, domain), colour, timestep, seed, replica)
+    order = system.coulomb.order if system.coulomb is not None and system.coulomb.method == "spme" else 0
+    return Simulation(state, domain, forces_of(system, domain), colour, timestep, seed, replica, None if system.engine is not None else Balance(balance, order))

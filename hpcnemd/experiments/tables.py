@@ -281,6 +281,7 @@ class ParallelTable(Table):
     ranks_per_replica: int | None = Key(None, ge=1, description="ranks that share the space of one replica; default: as many as leave no rank idle")
     grid: ThreeCounts | None = Key(None, description="their domains along x, y, z; default: the smallest surface")
     writer: Literal["auto", "collective", "offset", "gather"] = Key("auto", description="how files are written")
+    balance: Literal["cost", "time", "none"] = Key("cost", description="what moves the cuts between domains: counted work, measured time (not reproducible), or nothing")
 
 
 class OutputTable(Table):

@@ -1,4 +1,5 @@
 """All forces of one configuration: pair part, mesh part, and the way home of what ghosts received."""
+import time
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -39,7 +40,7 @@ class Forces:
         if settings is not None:
             real = RealSpace("dsf" if settings.method == "dsf" else "ewald", settings.beta, cutoff)
         self.pair = PairForces(forcefield, kinds, box, cutoff, skin, truncation=truncation, coulomb=real, path=path, precision=precision)
-        self.mesh = None
+        self.mesh, self.stopwatch = None, None      # stopwatch: has note(seconds, entries) and is told of the pair part of every step
         self.constant = 0.0
         if settings is not None and settings.method == "dsf":
             self.constant = dsf_self_energy(settings, kinds, counts, cutoff)
@@ -85,6 +86,11 @@ class Forces:
             self._make_mesh()
         self.meshed = np.array(variables["meshed"])
 
+    def place(self):
+        """Collective. To be called when the cuts of the domain have moved."""
+        if hasattr(self.mesh, "place"):
+            self.mesh.place(self.domain.lower, self.domain.upper)
+
     def rebuild(self, state):
         """Lists of the particles and ghosts as they stand (after `halo`)."""
         self.pair.build(state)
@@ -92,7 +98,10 @@ class Forces:
     def compute(self, state, observe):
         """Collective. Forces of all owned rows into state.force; a Potential when `observe`, else None."""
         state.force[:state.n_all] = 0.0
+        start = time.perf_counter() if self.stopwatch is not None else 0.0
         pair = self.pair.compute(state, observe)
+        if self.stopwatch is not None:
+            self.stopwatch.note(time.perf_counter() - start, self.pair.list_length)
         fold(self.domain, state)
         mesh = self.mesh.compute(state, observe) if self.mesh is not None else None
         if not observe:

@@ -13,6 +13,7 @@ from ..kernels.coefficients import ewald_polynomials, exp2_polynomial
 from ..kernels.neighbours_simd import builder
 from ..kernels.pair_kernels import pair_kernel
 from ..kernels.simd import choose_path
+from ..kernels.work import add_work
 from .pair_table import PairTable
 
 SHAPES = {"double": {"plain": (1, 1), "avx2": (2, 1), "avx512": (2, 2)},           # path -> (rows of j in a vector, vectors at once)
@@ -80,7 +81,7 @@ class PairForces:
         lane, row = np.arange(4), np.arange(4)
         self._earlier = np.ascontiguousarray((lane[None, :] < row[:, None]).astype(real).ravel())     # inside a cluster: i before j
         self._observed = np.zeros(8)
-        self._slots = self._owned_slots = self._clusters = 0
+        self._slots = self._owned_slots = self._clusters = self.list_length = 0
         self._reserve(64)
         self._neighbour = np.zeros(4096, np.int32)
         self.reference = np.zeros((0, 3))
@@ -123,7 +124,7 @@ class PairForces:
             self.reference = np.empty((n, 3))
         self.reference[:] = position[:n]
         if n == 0:
-            self._slots = self._owned_slots = self._clusters = 0
+            self._slots = self._owned_slots = self._clusters = self.list_length = 0
             return
         lowest, highest, low_ghost, high_ghost = np.empty((4, 3))
         if not neighbours.extent(position, 0, n, lowest, highest):
@@ -160,6 +161,10 @@ class PairForces:
                 self.list_length = used
                 return
             self._neighbour = np.zeros(2 * len(self._neighbour), np.int32)
+
+    def add_work(self, state, entry, particle, per_length, histogram):
+        """histogram (3, bins) int64 += the work of the lists (see kernels.work); returns its sum."""
+        return int(add_work(state.position, self._slot_row, self._clusters, len(self.kinds.names), self._pointer, entry, particle, per_length, histogram))
 
     def compute(self, state, observe):
         """Adds the pair forces (eV/angstrom) to rows [0, n_all) of state.force, ghosts included; returns a PairResult if `observe`, else None."""

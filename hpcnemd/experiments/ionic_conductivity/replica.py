@@ -37,7 +37,7 @@ class Replica:
         self.prepared, self.comm, self.index, self.folder = prepared, comm, index, folder
         deck, system, schedule = prepared.deck, prepared.system, prepared.schedule
         self.drive_value = prepared.drive_value
-        self.sim = simulation_of(system, prepared.colour, comm, grid, deck.run.timestep, deck.run.seed, index)
+        self.sim = simulation_of(system, prepared.colour, comm, grid, deck.run.timestep, deck.run.seed, index, deck.parallel.balance)
         n_species = len(system.kinds.names)
         self.blocks = Blocks(schedule.block, schedule.settle, schedule.blocks, n_species)
         self.series = Series(schedule.sample, schedule.settle, schedule.samples, n_species)
@@ -53,7 +53,8 @@ class Replica:
         self.pilot = None
         self.phase = None
         self.saved_at, self.saved_step = time.monotonic(), 0
-        self.resumed_from, self.warnings = None, []
+        timed = deck.parallel.balance == "time" and comm.size > 1
+        self.resumed_from, self.warnings = None, ["not reproducible: the cuts between domains follow measured times"] if timed else []
         self.relaxed = None                     # (steps, largest force component left) of the relaxation of this start
         self.frames, self.flush = 0, None       # of the trajectory, where one is written
 
@@ -102,7 +103,7 @@ class Replica:
         self._enter(str(meta["phase"]))
         restore(self.sim, meta["simulation"], rows, same_grid)
         self.frames = int(meta["frames"])
-        self.warnings = self._differences(saved, same_grid)
+        self.warnings += self._differences(saved, same_grid)
         self.blocks.restore(meta["blocks"])
         self.series.restore(meta["series"])
         for phase, order in self.order.items():
