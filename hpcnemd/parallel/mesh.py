@@ -4,7 +4,6 @@ A rank spreads its particles onto a brick, a piece of the mesh around its domain
 those planes (one message per pair of ranks), which add them in rank order. A real transform over x slabs needs one Alltoallv each way.
 Any number of ranks works, also more than there are planes. One rank makes no MPI call."""
 import numpy as np
-from scipy import fft
 
 from ..kernels import mesh as kernels
 from .persistent import Messages
@@ -23,7 +22,8 @@ class SlabFFT:
     numpy transforms real lines, into memory that is there; scipy transforms the complex ones in their place, several side by side in one vector."""
 
     def __init__(self, shape, comm):
-        self.shape, self.comm = tuple(int(n) for n in shape), comm
+        from scipy import fft
+        self.shape, self.comm, self._scipy = tuple(int(n) for n in shape), comm, fft
         nx, ny, nz = self.shape
         self.modes = nz // 2 + 1
         self.x_edges, self.y_edges = cut(nx, comm.size), cut(ny, comm.size)
@@ -46,28 +46,28 @@ class SlabFFT:
         """Collective. Spectrum (nx, own y, nz // 2 + 1) complex of a slab (own x, ny, nz): memory of this object, which the next call overwrites."""
         if self.comm.size == 1:
             np.fft.rfft(slab, axis=2, out=self.spectrum)
-            return fft.fftn(self.spectrum, axes=(0, 1), overwrite_x=True)
+            return self._scipy.fftn(self.spectrum, axes=(0, 1), overwrite_x=True)
         spectrum = self.spectrum
         if self.nx:
             np.fft.rfft(slab, axis=2, out=self._half)
-            half = fft.fft(self._half, axis=1, overwrite_x=True)
+            half = self._scipy.fft(self._half, axis=1, overwrite_x=True)
             for start, stop, y0, y1 in self._blocks:
                 self._by_x[start:stop].reshape(self.nx, y1 - y0, self.modes)[...] = half[:, y0:y1]
         # blocks arrive in the order of x, that is as planes of the spectrum
         self.comm.Alltoallv([self._by_x.view(float), self._part_x], [spectrum.reshape(-1).view(float), self._part_y])
-        return fft.fft(spectrum, axis=0, overwrite_x=True) if self.ny else spectrum
+        return self._scipy.fft(spectrum, axis=0, overwrite_x=True) if self.ny else spectrum
 
     def backward(self, spectrum, slab):
         """Collective. The inverse of `forward`, normalised, into `slab`; `spectrum`, which `forward` returned, is spoiled."""
         if self.comm.size == 1:
-            half = fft.ifftn(spectrum, axes=(0, 1), overwrite_x=True)
+            half = self._scipy.ifftn(spectrum, axes=(0, 1), overwrite_x=True)
         else:
             if self.ny:
-                spectrum = fft.ifft(spectrum, axis=0, overwrite_x=True)
+                spectrum = self._scipy.ifft(spectrum, axis=0, overwrite_x=True)
             self.comm.Alltoallv([spectrum.reshape(-1).view(float), self._part_y], [self._by_x.view(float), self._part_x])
             for start, stop, y0, y1 in self._blocks:
                 self._half[:, y0:y1] = self._by_x[start:stop].reshape(self.nx, y1 - y0, self.modes)
-            half = fft.ifft(self._half, axis=1, overwrite_x=True) if self.nx else self._half
+            half = self._scipy.ifft(self._half, axis=1, overwrite_x=True) if self.nx else self._half
         if self.nx:
             np.fft.irfft(half, n=self.shape[2], axis=2, out=slab)
         return slab
