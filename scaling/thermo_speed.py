@@ -1,22 +1,25 @@
-"""Speed of the thermodynamic library beside pycalphad and CoolProp on the same points: ratios of CPU time, one JSON object a line.
+"""Speed of the thermodynamic library beside pycalphad and CoolProp on the same points: ratios of CPU time; points per second of sweeps.
 
-    python scaling/thermo_speed.py                          about a minute; run it on an idle machine
-    mpirun -n 2 python scaling/thermo_speed.py --sweep      points per second of sweeps on as many ranks, binaries by own code and ternaries by pycalphad
+    . jobs/env.sh; export MPIRUN
+    $PY scaling/thermo_speed.py --json scaling/results/mine.jsonl       about two minutes; run it on an idle machine
 
-Points of a sweep are independent: this is the easy case of scaling.
-"""
+Each line says whether the machine was quiet; where it was not, points per second of wall time prove nothing. Points of a sweep are independent: this is the
+easy case of scaling."""
+import argparse
 import json
 import os
-import sys
 import tempfile
 import time
 import warnings
 from pathlib import Path
 
 import numpy as np
+from bench import cores, launched, machine, revision
+from quiet import Quiet
 
 DATA = Path(__file__).resolve().parents[1] / "jobs" / "thermo_invented.tdb"
 PHASES = ["LIQUID", "FCC_A1", "HCP_A3"]
+RECORDS = []
 
 
 def best(function, repeats=3):
@@ -30,9 +33,13 @@ def best(function, repeats=3):
     return min(times)
 
 
+def record(line):
+    RECORDS.append(line)
+    print(json.dumps(line), flush=True)
+
+
 def report(what, points, own, other, name):
-    print(json.dumps({"case": what, "points": points, "own_ms_per_point": 1e3 * own / points, "other_ms_per_point": 1e3 * other / points, "other": name,
-                      "ratio_other_over_own": other / own}), flush=True)
+    record({"case": what, "points": points, "own_ms_per_point": 1e3 * own / points, "other_ms_per_point": 1e3 * other / points, "other": name, "ratio_other_over_own": other / own})
 
 
 def binaries():
@@ -89,69 +96,36 @@ def fluids():
     report("Lennard-Jones (Thol), all properties in one array call, beside water of CoolProp one by one", len(tl), best(lennard_jones), best(raw), "CoolProp, called directly")
 
 
-TERNARY = """ELEMENT VA VACUUM 0 0 0 !
-ELEMENT AA SOL 10 0 0 !
-ELEMENT BB SOL 10 0 0 !
-ELEMENT CC SOL 10 0 0 !
-TYPE_DEFINITION % SEQ * !
-PHASE SOL % 1 1 !
-CONSTITUENT SOL :AA,BB,CC: !
-PARAMETER G(SOL,AA;0) 298.15 0; 3000 N !
-PARAMETER G(SOL,BB;0) 298.15 0; 3000 N !
-PARAMETER G(SOL,CC;0) 298.15 0; 3000 N !
-PARAMETER L(SOL,AA,BB;0) 298.15 18000; 3000 N !
-PARAMETER L(SOL,AA,CC;0) 298.15 20000-4*T; 3000 N !
-PARAMETER L(SOL,BB,CC;0) 298.15 15000; 3000 N !
-"""
-BINARY_SWEEP = f"""kind = "calphad"
-block = 120
-[system]
-file = "{DATA}"
-components = ["AA", "BB", "VA"]
-[grid]
-temperature = {{ from = "420 K", to = "900 K", points = 120 }}
-pressure = "1 atm"
-X = {{ BB = {{ from = 0.02, to = 0.98, points = 120 }} }}
-"""
-TERNARY_SWEEP = """kind = "calphad"
-block = 8
-[system]
-file = "ternary.tdb"
-components = ["AA", "BB", "CC"]
-[grid]
-temperature = { from = "500 K", to = "1000 K", points = 8 }
-pressure = "1 atm"
-X = { BB = { from = 0.05, to = 0.45, points = 9 }, CC = { from = 0.05, to = 0.45, points = 9 } }
-"""
+def sweeps(ranks):
+    """Points per second of two sweeps in processes of their own, set-up of the engine included."""
+    with tempfile.TemporaryDirectory() as folder:
+        found = launched("thermo_sweeps.py", {"folder": folder}, ranks, Path(folder), {**os.environ, "PYTHONHASHSEED": "0"})
+    oversubscribed = ranks > cores()
+    for line in found:
+        record({**line, "oversubscribed": oversubscribed})
 
 
-def sweeps():
-    """Wall and CPU time of two sweeps over all ranks, set-up of the engine included."""
-    if sys.flags.hash_randomization:            # as the command does: pycalphad's last digits follow the order of hashes
-        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], {**os.environ, "PYTHONHASHSEED": "0"})
-    from mpi4py import MPI
-
-    from hpcnemd.ensembles.thermo_sweep import run_sweep
-    comm = MPI.COMM_WORLD
-    folder = Path(comm.bcast(tempfile.mkdtemp() if comm.rank == 0 else None))
-    for name, deck in (("binary by own code", BINARY_SWEEP), ("ternary by pycalphad", TERNARY_SWEEP)):
-        if comm.rank == 0:
-            (folder / "ternary.tdb").write_text(TERNARY)
-            (folder / "sweep.toml").write_text(deck)
-        comm.Barrier()
-        wall, cpu = time.perf_counter(), time.process_time()
-        ok, failed, _ = run_sweep(comm, str(folder / "sweep.toml"), str(folder / f"{name}.h5"))
-        comm.Barrier()
-        wall, cpu = time.perf_counter() - wall, comm.allreduce(time.process_time() - cpu)
-        if comm.rank == 0:
-            print(json.dumps({"case": f"sweep, {name}", "ranks": comm.size, "points": ok + failed, "failed": failed, "wall_s": wall, "cpu_s_of_all_ranks": cpu,
-                              "points_per_second": (ok + failed) / wall, "points_per_cpu_second": (ok + failed) / cpu}), flush=True)
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--ranks", default="1,2", help="of the sweeps (default: %(default)s)")
+    parser.add_argument("--json", help="file that the records are added to, one line each")
+    arguments = parser.parse_args()
+    warnings.simplefilter("ignore")
+    quiet = Quiet()
+    quiet.sample()
+    for part in (binaries, fluids, *(lambda n=int(n): sweeps(n) for n in arguments.ranks.split(","))):
+        part()
+        quiet.sample()
+    import CoolProp
+    import pycalphad
+    common = {"code": "hpcnemd.thermo", "version": revision(), "peers": {"pycalphad": pycalphad.__version__, "CoolProp": CoolProp.__version__}, "machine": machine(),
+              "quiet": quiet.verdict()["quiet"], "noise": quiet.verdict()}
+    print(f"machine: {common['machine']['cpu']}, {cores()} cores; noise {common['noise']}")
+    if arguments.json:
+        Path(arguments.json).parent.mkdir(parents=True, exist_ok=True)
+        with open(arguments.json, "a", encoding="utf-8") as file:
+            file.writelines(json.dumps({**line, **common}) + "\n" for line in RECORDS)
 
 
 if __name__ == "__main__":
-    warnings.simplefilter("ignore")
-    if "--sweep" in sys.argv:
-        sweeps()
-        sys.exit()
-    binaries()
-    fluids()
+    main()
