@@ -166,7 +166,7 @@ class BarostatTable(Table):
     kind: Literal["cell_rescaling"] = Key("cell_rescaling", description="cell_rescaling")
     pressure: Pressure = Key(0.0, description="wanted pressure")
     coupling: Literal["isotropic", "semi_isotropic", "anisotropic"] = Key("isotropic", description="isotropic (the shape stays), semi_isotropic (a = b, and c), anisotropic (each edge)")
-    time: Time = Key(500.0, description="relaxation time of the volume, if the compressibility is right; it sets the pace, not the ensemble")
+    time: Time = Key(200.0, description="relaxation time of the volume, if the compressibility is right; it sets the pace, not the ensemble")
     compressibility: Compressibility = Key(0.01 * PRESSURE_GPA, description="roughly that of the material: 0.01 1/GPa for a hard oxide, 0.3 1/GPa for a molten salt")
     every: int = Key(10, ge=1, description="time steps from one change of the cell to the next")
 

@@ -1,4 +1,6 @@
 """The cell at the temperature: what the phase at constant pressure records, and the mean cell that all replicas take from it."""
+import math
+
 import numpy as np
 
 from ...analysis import blocks
@@ -14,6 +16,7 @@ from ..tables import CELL_BLOCKS
 
 COLUMNS = 7                     # edges angstrom, diagonal of the pressure GPa, temperature K
 KEPT = slice(CELL_BLOCKS // 2, CELL_BLOCKS)         # blocks that make up the mean
+MEMORY = 4.0                    # relaxation times of the barostat: shorter blocks are never taken for independent
 
 
 def barostat_of(run, lengths):
@@ -64,31 +67,34 @@ def mean_cell(averages):
     return np.mean([rows[KEPT, :3].mean(axis=0) for rows in averages], axis=0)
 
 
-def collect(result, arrays, attrs):
-    """Numbers and curves of the cell and of the site classes into the Result, where the run has them."""
+def collect(result, arrays, attrs, memory):
+    """Numbers and curves of the cell and of the site classes into the Result, where the run has them. `memory` fs: of the ions."""
     if "cell_edges" in arrays:
-        found = estimate(*(np.asarray(arrays[f"cell_{name}"]) for name in ("edges", "pressure", "temperature", "moves", "ledger")))
+        length = float(attrs["npt"]) / CELL_BLOCKS
+        found = estimate(*(np.asarray(arrays[f"cell_{name}"]) for name in ("edges", "pressure", "temperature", "moves", "ledger")),
+                         least=math.ceil(MEMORY * float(attrs["barostat_time"]) / length))
         if found is not None:
             result.numbers["cell"] = found
             good = np.isfinite(arrays["cell_edges"]).all(axis=(1, 2))
-            result.curves["cell"] = _middles(0.0, float(attrs["npt"]) / CELL_BLOCKS, CELL_BLOCKS), np.asarray(arrays["cell_edges"])[good]
+            result.curves["cell"] = _middles(0.0, length, CELL_BLOCKS), np.asarray(arrays["cell_edges"])[good]
     if "site_occupation" in arrays:
-        result.numbers["sites"], result.curves["order"] = sites(arrays, attrs)
+        result.numbers["sites"], result.curves["order"] = sites(arrays, attrs, memory)
 
 
 def _middles(start, length, count):
     return start + length * (np.arange(count) + 0.5)
 
 
-def estimate(edges, pressure, temperature, moves, ledger):
+def estimate(edges, pressure, temperature, moves, ledger, least=1):
     """Numbers of the cell from the arrays of the ensemble file, (R, CELL_BLOCKS, 3) angstrom and GPa and (R, CELL_BLOCKS) K, (R, 5), (R,): means of the
-    second half with standard errors. Replicas that did not finish the phase are left out; None where none did."""
+    second half with standard errors, from blocks of at least `least` written ones. Replicas that did not finish the phase are left out; None where none did."""
     good = [r for r in range(len(edges)) if np.isfinite(edges[r]).all()]
     if not good:
         return None
 
     def told(values, unit, what):
-        return blocks.mean_estimate([np.ascontiguousarray(values[r][KEPT]) for r in good], unit, estimator=what).as_dict()
+        rows = [np.ascontiguousarray(values[r][KEPT]) for r in good]
+        return blocks.mean_estimate(rows, unit, blocks.choose_level(rows, least=least), what).as_dict()
     unique = int(np.argmax(np.abs(edges[good].mean(axis=(0, 1)) - np.median(edges[good].mean(axis=(0, 1))))))
     others = [axis for axis in range(3) if axis != unique]
     tried, accepted = (sum(float(moves[r][k]) for r in good) for k in (0, 1))
@@ -114,8 +120,9 @@ def _stored(comm, folder, schedule):
 def settle(prepared, layout, stop, place, build, journal, tell):
     """Collective over layout.world. Takes all replicas through the phase at constant pressure.
 
-    `place(index)`: the folder of a replica's checkpoint; `build(index)`: the Replica, begun; `tell(replica)` is called after every stretch. Returns (PreparedRun in the common mean cell, stopped). The cell is that of the
-    replicas of the first start that came so far: replicas that are added later take it too. Raises PhysicsError where a replica broke."""
+    `place(index)`: the folder of a replica's checkpoint; `build(index)`: the Replica, begun; `tell(replica)` is called after every stretch. Returns
+    (PreparedRun in the common mean cell, stopped). The cell is that of the replicas of the first start that came so far: replicas that are added later take
+    it too. Raises PhysicsError where a replica broke."""
     mine, stopped, problem, schedule, comm = {}, False, None, prepared.schedule, layout.domain_comm
     for turn, index in enumerate(layout.replicas):
         if stopped or turn and vote_any(comm, stop()):
@@ -145,7 +152,7 @@ def settle(prepared, layout, stop, place, build, journal, tell):
     return prepared.in_cell(lengths), False
 
 
-def sites(arrays, attrs):
+def sites(arrays, attrs, memory):
     """(numbers, curves) of the site classes: mean occupation and order parameter of each with standard errors, in the measurement and (second half) at constant
     pressure; `ordered_along`: the class whose order parameter is above 1/2, half way from the disordered to the ordered crystal, or None."""
     labels, sets = ([name.decode() for name in np.asarray(attrs[key])] for key in ("site_classes", "site_sets"))
@@ -160,11 +167,14 @@ def sites(arrays, attrs):
         if not rows:
             continue
         order = [order_parameters(row, sets) for row in rows]
-        table = {}
+        table, least = {}, math.ceil(memory / spans[part][1])
+
+        def told(series, what):
+            return blocks.mean_estimate(series, "", blocks.choose_level(series, least=least), what).as_dict()
         for k, label in enumerate(labels):
-            table[label] = {"occupation": blocks.mean_estimate([row[:, k].copy() for row in rows], "", estimator="ions per site").as_dict()}
+            table[label] = {"occupation": told([row[:, k].copy() for row in rows], "ions per site")}
             if np.isfinite(order[0][:, k]).all():
-                table[label]["order"] = blocks.mean_estimate([row[:, k].copy() for row in order], "", estimator="occupation less that of the others of its set").as_dict()
+                table[label]["order"] = told([row[:, k].copy() for row in order], "occupation less that of the others of its set")
         shown = [k for k in range(len(labels)) if np.isfinite(order[0][:, k]).all()]
         common = min(len(row) for row in order)
         lines.append((_middles(*spans[part], common), np.array([row[:common, shown] for row in order])))

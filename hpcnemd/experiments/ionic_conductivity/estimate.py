@@ -134,7 +134,7 @@ def estimate(arrays, attrs):
     if still is not None and not settings.driven:
         methods.equilibrium(result, still, settings)
     _state(result, rows, arrays, done, settings)
-    cell.collect(result, arrays, attrs)
+    cell.collect(result, arrays, attrs, LEAST_MEMORY)
     verdicts.collect(result, rows, settings)
     result.numbers["conductivity"] = result.sigma.as_dict() if result.sigma else None
     result.numbers["refusals"] = result.refusals

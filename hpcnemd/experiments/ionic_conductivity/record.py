@@ -76,7 +76,7 @@ def attributes(prepared):
     return grain | wished | sites | {"mode": deck.drive.kind, "temperature": run.temperature, "volume": system.box.volume, "box": system.box.lengths,
             "block": schedule.block * run.timestep, "sample": schedule.sample * run.timestep, "timestep": run.timestep,
             "equilibrate": (schedule.equilibrate - schedule.npt) * run.timestep, "settle": (schedule.settle - schedule.equilibrate) * run.timestep,
-            "npt": schedule.npt * run.timestep, "species": names, "counts": np.asarray(system.counts, np.int64), "charges": system.kinds.formal_charge,
+            "npt": schedule.npt * run.timestep, "barostat_time": run.barostat.time, "species": names, "counts": np.asarray(system.counts, np.int64), "charges": system.kinds.formal_charge,
             "mass": system.kinds.mass, "colour": colour.charge,
             "mobile": mobile, "direction": direction, "axis": colour.axis, "lags": lags, "particle_species": system.species.astype(np.int32),
             "thermostat": run.thermostat.kind, "truncation": system.truncation, "cutoff": system.cutoff, "forcefield": system.forcefield.name}
