@@ -15,6 +15,7 @@ class TracerDisplacements(Observer):
         self.sum = np.zeros((self.lags, n_species, 3))
         self.pairs = np.zeros(self.lags, np.int64)
         self.ring = None
+        self.oldest = 0             # number of the first frame that the ring may hold: after a run was lengthened it lacks earlier ones
 
     def due(self, step):
         return step >= self.first and (step - self.first) % self.every == 0 and self.taken < self.count
@@ -35,7 +36,7 @@ class TracerDisplacements(Observer):
         if self.ring is None:
             self.ring = np.zeros((self.lags,) + place.shape)
         members = [np.flatnonzero(species == s) for s in range(len(sim.colour.mass))]
-        for lag in range(1, min(self.lags, self.taken - 1) + 1):
+        for lag in range(1, min(self.lags, self.taken - 1 - self.oldest) + 1):
             square = (place - self.ring[(self.taken - 1 - lag) % self.lags]) ** 2
             for s, who in enumerate(members):
                 if len(who):
@@ -49,7 +50,7 @@ class TracerDisplacements(Observer):
             return self.sum / self.pairs[:, None, None]
 
     def tree(self):
-        return {"taken": np.int64(self.taken), "lags": np.int64(self.lags)}
+        return {"taken": np.int64(self.taken), "lags": np.int64(self.lags), "oldest": np.int64(self.oldest)}
 
     def rows(self):
         """What rank 0 holds; the other ranks have no rows."""
@@ -58,7 +59,7 @@ class TracerDisplacements(Observer):
 
     def restore(self, tree, rows):
         """`rows`: the arrays of `rows()`; on other ranks than the first they are empty."""
-        self.taken = int(tree["taken"])
+        self.taken, self.oldest = int(tree["taken"]), int(tree.get("oldest", 0))
         if len(rows["tracer_pairs"]):
             kept = min(self.lags, len(rows["tracer_pairs"]))
             self.sum[:kept], self.pairs[:kept] = rows["tracer_sum"][:kept], rows["tracer_pairs"][:kept]
@@ -67,5 +68,6 @@ class TracerDisplacements(Observer):
                 self.ring = np.array(ring)
             elif len(ring):                     # a longer run has more lags: the stored frames keep their distance from the present one
                 self.ring = np.zeros((self.lags,) + ring.shape[1:])
+                self.oldest = max(self.oldest, self.taken - len(ring))
                 for lag in range(min(len(ring), self.taken, self.lags)):
                     self.ring[(self.taken - 1 - lag) % self.lags] = ring[(self.taken - 1 - lag) % len(ring)]
