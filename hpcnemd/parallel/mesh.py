@@ -17,13 +17,10 @@ def cut(points, ranks):
 
 
 class SlabFFT:
-    """Real three-dimensional transform: rank r holds real [x0:x1, :, :] and spectrum [:, y0:y1, :nz // 2 + 1], both possibly empty.
-
-    numpy transforms real lines, into memory that is there; scipy transforms the complex ones in their place, several side by side in one vector."""
+    """Real three-dimensional transform: rank r holds real [x0:x1, :, :] and spectrum [:, y0:y1, :nz // 2 + 1], both possibly empty."""
 
     def __init__(self, shape, comm):
-        from scipy import fft
-        self.shape, self.comm, self._scipy = tuple(int(n) for n in shape), comm, fft
+        self.shape, self.comm = tuple(int(n) for n in shape), comm
         nx, ny, nz = self.shape
         self.modes = nz // 2 + 1
         self.x_edges, self.y_edges = cut(nx, comm.size), cut(ny, comm.size)
@@ -32,7 +29,6 @@ class SlabFFT:
         self.nx, self.ny = int(np.diff(self.x_edges)[rank]), int(np.diff(self.y_edges)[rank])
         self.slab_shape, self.spectrum_shape = (self.nx, ny, nz), (nx, self.ny, self.modes)
         self.spectrum = np.empty(self.spectrum_shape, complex)
-        self._half = self.spectrum
         if comm.size > 1:
             self._half = np.empty((self.nx, ny, self.modes), complex)
             self._by_x = np.empty(self._half.size, complex)
@@ -43,32 +39,30 @@ class SlabFFT:
                             in zip(np.cumsum(to_y) - to_y, to_y, self.y_edges[:-1], self.y_edges[1:])]
 
     def forward(self, slab):
-        """Collective. Spectrum (nx, own y, nz // 2 + 1) complex of a slab (own x, ny, nz): memory of this object, which the next call overwrites."""
-        if self.comm.size == 1:
-            np.fft.rfft(slab, axis=2, out=self.spectrum)
-            return self._scipy.fftn(self.spectrum, axes=(0, 1), overwrite_x=True)
+        """Collective. Spectrum (nx, own y, nz // 2 + 1) complex of a slab (own x, ny, nz): a buffer of this object, the next call overwrites it."""
         spectrum = self.spectrum
+        half = self._half if self.comm.size > 1 else spectrum
         if self.nx:
-            np.fft.rfft(slab, axis=2, out=self._half)
-            half = self._scipy.fft(self._half, axis=1, overwrite_x=True)
+            np.fft.rfft(slab, axis=2, out=half)
+            np.fft.fft(half, axis=1, out=half)
+        if self.comm.size > 1:
             for start, stop, y0, y1 in self._blocks:
                 self._by_x[start:stop].reshape(self.nx, y1 - y0, self.modes)[...] = half[:, y0:y1]
-        # blocks arrive in the order of x, that is as planes of the spectrum
-        self.comm.Alltoallv([self._by_x.view(float), self._part_x], [spectrum.reshape(-1).view(float), self._part_y])
-        return self._scipy.fft(spectrum, axis=0, overwrite_x=True) if self.ny else spectrum
+            # blocks arrive in the order of x, that is as planes of the spectrum
+            self.comm.Alltoallv([self._by_x.view(float), self._part_x], [spectrum.reshape(-1).view(float), self._part_y])
+        return np.fft.fft(spectrum, axis=0, out=spectrum) if self.ny else spectrum
 
     def backward(self, spectrum, slab):
-        """Collective. The inverse of `forward`, normalised, into `slab`; `spectrum`, which `forward` returned, is spoiled."""
-        if self.comm.size == 1:
-            half = self._scipy.ifftn(spectrum, axes=(0, 1), overwrite_x=True)
-        else:
-            if self.ny:
-                spectrum = self._scipy.ifft(spectrum, axis=0, overwrite_x=True)
+        """Collective. The inverse of `forward`, normalised, into `slab`; `spectrum` must be the buffer that `forward` returned, and is spoiled."""
+        half = self._half if self.comm.size > 1 else spectrum
+        if self.ny:
+            np.fft.ifft(spectrum, axis=0, out=spectrum)
+        if self.comm.size > 1:
             self.comm.Alltoallv([spectrum.reshape(-1).view(float), self._part_y], [self._by_x.view(float), self._part_x])
             for start, stop, y0, y1 in self._blocks:
-                self._half[:, y0:y1] = self._by_x[start:stop].reshape(self.nx, y1 - y0, self.modes)
-            half = self._scipy.ifft(self._half, axis=1, overwrite_x=True) if self.nx else self._half
+                half[:, y0:y1] = self._by_x[start:stop].reshape(self.nx, y1 - y0, self.modes)
         if self.nx:
+            np.fft.ifft(half, axis=1, out=half)
             np.fft.irfft(half, n=self.shape[2], axis=2, out=slab)
         return slab
 
