@@ -84,6 +84,10 @@ def build_parser():
     report = command("report", "figures, tables and report.html of a run")
     report.add_argument("folder", help="output folder of a run, or its deck")
 
+    analyse = command("analyse", "conductivity, tracers and Onsager matrix from a stored trajectory, of any program")
+    from .analyse import add_arguments
+    add_arguments(analyse)
+
     export = command("export", "the trajectory for other programs (OVITO, ASE, LAMMPS)")
     export.add_argument("folder", help="output folder of a run, its deck, or one trajectory file")
     export.add_argument("--format", choices=("extxyz", "lammps"), default="extxyz", help="default: %(default)s")
@@ -131,6 +135,9 @@ def dispatch(arguments):
     if name == "report":
         from .results import write_report
         return write_report(arguments.folder)
+    if name == "analyse":
+        from .analyse import analyse_trajectory
+        return analyse_trajectory(arguments)
     if name == "export":
         from .results import export_trajectory
         return export_trajectory(arguments.folder, arguments.format, arguments.output)

@@ -5,6 +5,7 @@ import numpy as np
 
 from ..kernels.integrate import kinetic_tensor, species_positions
 from ..parallel.reduce import ordered_sum
+from .correlator import Displacements
 
 
 class Observer:
@@ -33,7 +34,8 @@ def pressure_tensor(sim):
 
 class Series(Observer):
     """Every `every` steps from `first`: total energies, ledger, the impulse of the driving field since its phase began, and the collective displacement R_a = sum of unwrapped positions of each species.
-    Arrays of fixed length `count`, nan until reached; `taken` says how many hold values."""
+    Arrays of fixed length `count`, nan until reached; `taken` says how many hold values. `correlator`: all lags of the displacements since the first sample,
+    as a vector (3 s,)."""
     needs_energy = True
     FIELDS = {"potential_series": (), "kinetic_series": (), "ledger_series": (), "impulse_series": ()}
 
@@ -44,6 +46,7 @@ class Series(Observer):
         self.data["species_displacement"] = np.full((count, n_species, 3), np.nan)
         self.data["pressure_series"] = np.full((count, 3, 3), np.nan)
         self.energy_start = np.nan
+        self.correlator = Displacements()
 
     def due(self, step):
         return (step - self.first) % self.every == 0 and 0 <= (step - self.first) // self.every < self.count
@@ -54,6 +57,7 @@ class Series(Observer):
         state = sim.state
         species_positions(state.n_owned, state.species, state.position, state.image, state.box.lengths, where)
         self.data["species_displacement"][row] = ordered_sum(sim.comm, where.ravel()).reshape(where.shape)
+        self.correlator.add((self.data["species_displacement"][row] - self.data["species_displacement"][0]).ravel())
         if row == 0:
             self.energy_start = sim.energy
         self.data["potential_series"][row] = sim.shared.potential
@@ -64,7 +68,7 @@ class Series(Observer):
         self.taken += 1
 
     def tree(self):
-        return dict(self.data, taken=np.int64(self.taken), energy_start=np.float64(self.energy_start))
+        return dict(self.data, taken=np.int64(self.taken), energy_start=np.float64(self.energy_start), correlator=self.correlator.rows())
 
     def restore(self, tree):
         for name in self.data:
@@ -72,6 +76,7 @@ class Series(Observer):
             rows = min(len(old), len(self.data[name]))
             self.data[name][:rows] = old[:rows]
         self.taken, self.energy_start = int(tree["taken"]), float(tree["energy_start"])
+        self.correlator.restore(tree.get("correlator", {}))
 
 
 class Blocks(Observer):

@@ -1,13 +1,15 @@
-"""Mean squared displacements of single particles at a ladder of lag times, with every sampled frame as an origin."""
+"""Mean squared displacements of single particles: at short lags with every sampled frame as an origin, and at all lags of the run in bounded memory."""
 import numpy as np
 
 from ..parallel.domain import gather_sorted
+from .correlator import Tracers
 from .observers import Observer
 
 
 class TracerDisplacements(Observer):
     """Every `every` steps from `first`, `count` frames at most; `lags` multiples of the interval. Displacements are relative to the framework where
-    there is one. Positions meet on rank 0 of the domain communicator; `sum` (lags, s, 3) angstrom^2 and `pairs` (lags,) live there."""
+    there is one. Positions meet on rank 0 of the domain communicator; `sum` (lags, s, 3) angstrom^2 and `pairs` (lags,) live there,
+    and so does `ladder`, the Tracers of all lags."""
 
     def __init__(self, every, first, count, lags, n_species):
         super().__init__(every)
@@ -16,6 +18,7 @@ class TracerDisplacements(Observer):
         self.pairs = np.zeros(self.lags, np.int64)
         self.ring = None
         self.oldest = 0             # number of the first frame that the ring may hold: after a run was lengthened it lacks earlier ones
+        self.ladder = Tracers([])
 
     def due(self, step):
         return step >= self.first and (step - self.first) % self.every == 0 and self.taken < self.count
@@ -36,6 +39,8 @@ class TracerDisplacements(Observer):
         if self.ring is None:
             self.ring = np.zeros((self.lags,) + place.shape)
         members = [np.flatnonzero(species == s) for s in range(len(sim.colour.mass))]
+        self.ladder.members = members
+        self.ladder.add(place)
         for lag in range(1, min(self.lags, self.taken - 1 - self.oldest) + 1):
             square = (place - self.ring[(self.taken - 1 - lag) % self.lags]) ** 2
             for s, who in enumerate(members):
@@ -50,7 +55,7 @@ class TracerDisplacements(Observer):
             return self.sum / self.pairs[:, None, None]
 
     def tree(self):
-        return {"taken": np.int64(self.taken), "lags": np.int64(self.lags), "oldest": np.int64(self.oldest)}
+        return {"taken": np.int64(self.taken), "lags": np.int64(self.lags), "oldest": np.int64(self.oldest), "ladder": self.ladder.rows()}
 
     def rows(self):
         """What rank 0 holds; the other ranks have no rows."""
@@ -61,6 +66,7 @@ class TracerDisplacements(Observer):
         """`rows`: the arrays of `rows()`; on other ranks than the first they are empty."""
         self.taken, self.oldest = int(tree["taken"]), int(tree.get("oldest", 0))
         if len(rows["tracer_pairs"]):
+            self.ladder.restore(tree.get("ladder", {}))
             kept = min(self.lags, len(rows["tracer_pairs"]))
             self.sum[:kept], self.pairs[:kept] = rows["tracer_sum"][:kept], rows["tracer_pairs"][:kept]
             ring = rows["tracer_ring"]

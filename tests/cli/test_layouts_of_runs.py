@@ -43,9 +43,9 @@ def scale(arrays, name):
     """What round-off in a dataset is relative to: differences of energies to the energy, displacements to the box, the rest to its largest value."""
     if name in ("ledger_error", "ledger_series", "energy_change", "heat", "work"):
         return np.abs(arrays["kinetic_series"]).max()
-    if name in ("species_displacement", "displacement_current", "final_position", "msd"):
+    if name in ("species_displacement", "displacement_current", "final_position", "msd", "displacement_spread", "tracer_spread"):
         return 13.17
-    return np.abs(arrays[name]).max()
+    return np.nanmax(np.abs(arrays[name]))
 
 
 @pytest.mark.parametrize("name", OTHERS)

@@ -16,7 +16,7 @@ import numpy as np
 
 from ...analysis import blocks, conductivity, einstein
 from ...core.units import BOLTZMANN, SIEMENS_PER_METRE, in_unit
-from . import cell, columns, correlated, methods, verdicts, zero_current
+from . import all_lags, cell, columns, correlated, methods, verdicts, zero_current
 
 HOP_LENGTH = 2.0        # angstrom: a Li-Li site distance in garnets
 LEAST_MEMORY = 2000.0   # fs: ions rattle and hop back for 1 to 2 ps in melts and garnets, so shorter windows and blocks are never trusted
@@ -115,7 +115,7 @@ def estimate(arrays, attrs):
             ("impulse", "current", "work", "heat", "energy_change", "ledger_error", "kinetic", "potential", "temperature")}
     result = Result({"experiment": "ionic_conductivity", "settings": settings.as_dict()}, None, [], [])
     result.numbers["length"] = {"replicas": len(rows["work"]), "blocks": blocks.count(rows["work"]), "time_fs": blocks.count(rows["work"]) * settings.block}
-    still = _equilibrium(result, arrays, settings)
+    still = equilibrium(result, arrays, settings)
     if settings.driven:
         _driven(result, rows, settings, still)
         columns.collect(result, arrays, attrs, settings, rows, done)
@@ -128,9 +128,10 @@ def estimate(arrays, attrs):
         result.refusals.append(f"the equilibrium estimate ({found.value:.3g} +- {found.error:.2g} S/m) cannot be told from zero at 95 %: the run is too short")
     else:
         result.sigma = still["estimate"]
-        result.curves["running"] = _running_equilibrium(still, settings)
-    diffusion = _tracers(result, arrays, settings, still)
+        result.curves["running"] = running_equilibrium(still, settings)
+    diffusion = tracers(result, arrays, settings, still)
     correlated.collect(result, arrays, attrs, settings, still, diffusion)
+    all_lags.collect(result, arrays, attrs, settings, still)
     if still is not None and not settings.driven:
         methods.equilibrium(result, still, settings)
     _state(result, rows, arrays, done, settings)
@@ -143,7 +144,7 @@ def estimate(arrays, attrs):
 
 
 # ---- equilibrium: the whole run, or the axes across the drive ---------------------------------------------------------
-def _equilibrium(result, arrays, settings):
+def equilibrium(result, arrays, settings):
     """Green-Kubo and Einstein-Helfand from the axes that are not driven; None where there are too few samples."""
     basis, label = settings.still_axes()
     paths = einstein.paths_of(np.asarray(arrays["displacement_current"]) @ basis.T, range(len(basis)))
@@ -173,7 +174,7 @@ def _collective(paths, sample, longest):
     return np.arange(longest + 1) * sample, total / weights.sum()
 
 
-def _running_equilibrium(still, settings, points=24):
+def running_equilibrium(still, settings, points=24):
     """(time fs of each replica, sigma, error) of the Green-Kubo estimate from the first part of every replica, at the final window."""
     paths, samples = still["paths"], still["window"].samples
     longest = max(len(path) for path in paths) - 1
@@ -256,7 +257,7 @@ def _driven_curves(result, rows, response, outcome, settings):
 
 
 # ---- tracers, temperature, pressure, ledger ----------------------------------------------------------------------------
-def _tracers(result, arrays, settings, still):
+def tracers(result, arrays, settings, still):
     """Diffusion of each species, Nernst-Einstein conductivity of the mobile ones, Haven ratio; {species: Estimate of D}."""
     if "msd" not in arrays or len(settings.lags) < 4:
         return {}

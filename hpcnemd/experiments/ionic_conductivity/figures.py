@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from . import cell_figure, correlated, current_map, methods, snapshot, zero_current
+from . import all_lags, cell_figure, correlated, current_map, methods, snapshot, zero_current
 
 # Okabe and Ito's colours, told apart by colour-blind readers too
 BLACK, ORANGE, SKY, GREEN, BLUE, RED, PURPLE = "#000000", "#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00", "#CC79A7"
@@ -66,6 +66,9 @@ def conditions(result):
     """The parameters that every caption ends with."""
     s, length = result.numbers["settings"], result.numbers["length"]
     atoms = ", ".join(f"{n} {name}" for name, n in zip(s["species"], s["counts"]) if n)
+    if "trajectory" in result.numbers:
+        told = result.numbers["trajectory"]
+        return f"{told['file']}: {atoms}, {s['temperature_K']:g} K, {told['frames']} frames, one every {told['interval_fs']:g} fs, {length['time_fs'] / 1000:g} ps."
     replicas = "one replica" if length["replicas"] == 1 else f"{length['replicas']} replicas"
     return (f"{WORDS[s['mode']].capitalize()}, {atoms}, {s['temperature_K']:g} K, time step {s['timestep_fs']:g} fs, "
             f"{replicas}, {length['time_fs'] / 1000:g} ps in blocks of {s['block_fs'] / 1000:g} ps.")
@@ -197,12 +200,15 @@ def displacement(result, figure):
     axis.plot(_ps(lag)[1:], 3 * square[1:] / carriers, color=BLACK, label="charge, ⟨|ΔP|²⟩ / Σ z²")
     for colour, (name, (lags, msd)) in zip(CYCLE, result.curves.get("tracer_msd", {}).items()):
         axis.plot(_ps(lags), 3 * msd, color=colour, marker=".", ms=3, lw=1, label=f"{name} tracer")
+        long, square = result.curves.get("tracer_long", {}).get(name, (lags[:0], lags[:0]))
+        beyond = long > lags[-1]
+        axis.plot(_ps(long[beyond]), 3 * square[beyond], color=colour, marker="o", mfc="none", ms=3.5, lw=0.8)
     axis.set_yscale("log")
     _log_ps(axis, "lag (ps)")
     axis.set_ylabel("mean squared displacement (Å²)")
     axis.legend()
     across = "" if settings["mode"] == "none" else " From the axes across the drive, times 3/2."
-    return ("Mean squared displacement of tracers, and of the charge per mobile charge squared; where the charge lies above the mobile tracer, "
+    return ("Mean squared displacement of tracers (open circles: lags that only the correlator of the run holds), and of the charge per mobile charge squared; where the charge lies above the mobile tracer, "
             f"ions move together and the Haven ratio is below 1.{across} {conditions(result)}")
 
 
@@ -304,5 +310,6 @@ def _told(draw):
 PLOTS = (("running_estimate", "Running estimate", running), ("block_length", "Block length", block_length), ("driving_force", "Driving force", driving_force),
          ("quality", "Error bar against entropy production", quality), ("temperatures", "Temperatures", temperatures), ("energy_ledger", "Energy ledger", ledger),
          ("zero_current", "Conductivity at zero current", _told(zero_current.draw)), ("green_kubo", "Equilibrium conductivity", green_kubo),
-         ("displacement", "Displacements", displacement), ("error_methods", "Error methods", _told(methods.draw)),
+         ("displacement", "Displacements", displacement), ("current_correlation", "Current correlation", _told(all_lags.draw)),
+         ("error_methods", "Error methods", _told(methods.draw)),
          ("onsager", "Who carries the current with whom", _told(correlated.draw)), ("cell", "Cell and order of the sites", cell_figure.plot))

@@ -4,6 +4,7 @@ from functools import partial
 import numpy as np
 
 from ...core.units import PRESSURE_GPA
+from ...dynamics import correlator
 from ...storage.agreement import on_root
 from ...storage.ensemble import EnsembleFile, read
 from ...storage.provenance import stamp_end
@@ -30,6 +31,36 @@ _SAMPLED = {
 }
 
 
+def _samples(schedule):
+    return schedule.samples
+
+
+def _tracer_samples(schedule):
+    return (schedule.measure - schedule.settle) // schedule.tracer + 1
+
+
+_CORRELATED = {         # samples of a run, points of a level, first lag, shape of a row (None: species), unit, description
+    "displacement_spread": (_samples, correlator.POINTS, 1, (None, 3, None, 3), "angstrom^2", "mean of dR_a dR_b at spread_lags, R_a = sum of r over a species"),
+    "current_correlation": (_samples, correlator.POINTS, 0, (None, 3, None, 3), "angstrom^2/fs^2",
+                            "mean of V_a(t) V_b(t - lag) at correlation_lags, V_a = sum of v over a species, averaged over correlation_steps"),
+    "tracer_spread": (_tracer_samples, correlator.TRACER_POINTS, 1, (None, 3), "angstrom^2", "mean square displacement relative to the framework at tracer_lags"),
+}
+
+
+def correlations(prepared, species, tracers):
+    """{dataset: rows} from the multiple-tau correlators of a replica: a Displacements and a Tracers."""
+    schedule, out = prepared.schedule, {}
+    kinds = len(prepared.system.kinds.names)
+    for name, field, source in (("displacement_spread", "spread", species), ("current_correlation", "correlation", species), ("tracer_spread", "square", tracers)):
+        count, points, first, shape, *_ = _CORRELATED[name]
+        found = source.table(field, count(schedule), first)
+        whole = (len(correlator.lags(points, count(schedule), first)), *(kinds if n is None else n for n in shape))
+        out[name] = found.reshape(whole) if found.size == np.prod(whole) else np.full(whole, np.nan)
+    time = correlator.strides(correlator.POINTS, schedule.samples, 0) * schedule.sample * prepared.deck.run.timestep
+    out["current_correlation"] = out["current_correlation"] / time[:, None, None, None, None] ** 2
+    return out
+
+
 def schema(prepared):
     """{dataset: (shape of a replica's row, dtype, unit, description)}."""
     schedule, system = prepared.schedule, prepared.system
@@ -42,6 +73,8 @@ def schema(prepared):
     table["displacement_current"] = ((samples, 3), "<f8", "e angstrom", "sum of c r, unwrapped, since the measurement began")
     table["species_displacement"] = ((samples, species, 3), "<f8", "angstrom", "sum of r over each species, unwrapped, since the measurement began")
     table["msd"] = ((schedule.lags, species, 3), "<f8", "angstrom^2", "mean square displacement relative to the framework, by axis")
+    for name, (count, points, first, shape, unit, text) in _CORRELATED.items():
+        table[name] = ((len(correlator.lags(points, count(schedule), first)), *(species if n is None else n for n in shape)), "<f8", unit, text)
     table["final_position"] = ((len(system.species), 3), "<f8", "angstrom", "last positions, in the box, by particle id")
     if schedule.npt:
         table["cell_edges"] = ((CELL_BLOCKS, 3), "<f8", "angstrom", "mean edges of the cell in blocks of the phase at constant pressure")
@@ -68,12 +101,17 @@ def attributes(prepared):
     mobile = names[colour.mobile & (colour.counts > 0)]
     lags = np.arange(1, schedule.lags + 1) * schedule.tracer * run.timestep
     direction = deck.drive.direction if isinstance(deck.drive.direction, str) else "xyz"[int(np.argmax(np.abs(colour.axis)))]
+    times = {"spread_lags": correlator.lags(correlator.POINTS, schedule.samples) * schedule.sample,
+             "correlation_lags": correlator.lags(correlator.POINTS, schedule.samples, 0) * schedule.sample,
+             "correlation_steps": correlator.strides(correlator.POINTS, schedule.samples, 0) * schedule.sample,
+             "tracer_lags": correlator.lags(correlator.TRACER_POINTS, _tracer_samples(schedule)) * schedule.tracer}
     grain = {"particle_grain": system.grain.astype(np.int32)} if system.grain is not None else {}
     wished = {"until_error": run.until_error, "target": run.until_error} if run.until_error is not None else {}
     wished |= {"driven_species": deck.drive.species.encode()} if deck.drive.species is not None else {}
     sites = {} if prepared.sites is None else {"site_classes": np.array([label.encode() for label in prepared.sites.labels]),
                                                "site_sets": np.array([name.encode() for name in prepared.sites.sets])}
-    return grain | wished | sites | {"mode": deck.drive.kind, "temperature": run.temperature, "volume": system.box.volume, "box": system.box.lengths,
+    times = {name: steps * run.timestep for name, steps in times.items()}
+    return grain | wished | sites | times | {"mode": deck.drive.kind, "temperature": run.temperature, "volume": system.box.volume, "box": system.box.lengths,
             "block": schedule.block * run.timestep, "sample": schedule.sample * run.timestep, "timestep": run.timestep,
             "equilibrate": (schedule.equilibrate - schedule.npt) * run.timestep, "settle": (schedule.settle - schedule.equilibrate) * run.timestep,
             "npt": schedule.npt * run.timestep, "barostat_time": run.barostat.time, "species": names, "counts": np.asarray(system.counts, np.int64), "charges": system.kinds.formal_charge,

@@ -21,6 +21,7 @@ from ..site_order import SiteOccupation
 from ..system import simulation_of
 from ..tables import CELL_BLOCKS
 from .cell import CellRecord, barostat_of
+from .record import correlations
 from .schedule import divisor
 
 PILOT_X = 0.44       # q E a / 2 kT of the pilot run: 80 % of the hop model's 5 % limit, for hops of 2 angstrom
@@ -278,6 +279,7 @@ class Replica:
         out["current_vector"] = np.diff(displacement[edge], axis=0) / (schedule.block * self.sim.timestep)
         out["species_displacement"] = series.data["species_displacement"] - series.data["species_displacement"][:1]
         out["msd"] = self.tracer.averages()
+        out |= correlations(self.prepared, series.correlator, self.tracer.ladder)
         out["final_position"] = self._final_positions()
         out["blocks_done"] = np.int64(blocks.done)
         out["samples_done"] = np.int64(series.taken)

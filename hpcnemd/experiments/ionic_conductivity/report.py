@@ -206,8 +206,9 @@ def number_rows(result):
         found = n["equilibrium"]
         where = "" if found["axes"] == "xyz" else "; from the axes across the drive"
         add("equilibrium conductivity, Green-Kubo", found["green_kubo"], found["green_kubo"]["estimator"] + where)
-        if "einstein_helfand" in found:
-            add("equilibrium conductivity, Einstein-Helfand", found["einstein_helfand"], found["einstein_helfand"]["estimator"] + where)
+        for key, name in (("einstein_helfand", "Einstein-Helfand"), ("multiple_tau", "accumulated during the run")):
+            if key in found:
+                add(f"equilibrium conductivity, {name}", found[key], found[key]["estimator"] + where)
     if "from_noise" in n:
         add("conductivity from the noise alone", n["from_noise"])
     if "drive" in n:
@@ -233,6 +234,12 @@ def number_rows(result):
             add(name, n[key])
     for name, entry, note in (*methods.rows(n), *columns.rows(n), *correlated.rows(n)):
         add(name, entry, note)
+    length = n["length"]
+    if "trajectory" in n:                                   # a file tells no temperatures, pressure or energies
+        told = n["trajectory"]
+        rows.append(("data", f"{told['frames']} frames, {length['time_fs'] / 1000:g} ps", f"{told['file']}, a frame every {told['interval_fs']:g} fs"))
+        rows.append(("volume", number(told["volume_angstrom3"], told["volume_standard_deviation_angstrom3"], "Å³"), "mean and standard deviation over frames"))
+        return rows
     for name, entry in n["temperature_species"].items():
         add(f"temperature, {name}", entry)
     add("pressure", n["pressure"])
@@ -255,6 +262,5 @@ def number_rows(result):
     ledger = n["ledger"]
     for key, name in (("work_eV", "work of the drive"), ("heat_eV", "heat to the thermostat"), ("energy_change_eV", "energy change"), ("ledger_error_eV", "ledger error")):
         rows.append((name, f"{ledger[key]:.6g} eV", "sum over all replicas"))
-    length = n["length"]
     rows.append(("data", f"{length['blocks']} blocks, {length['time_fs'] / 1000:g} ps", f"{length['replicas']} replicas together"))
     return rows
