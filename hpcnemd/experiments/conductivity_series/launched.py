@@ -147,12 +147,14 @@ def _run_teams(prepared, world, folder, todo, journal, progress, begun):
                 problems.append(type(error)(f"{prepared.points[k].name}: {error}"))
                 own.note("failed", point=prepared.points[k].name, cause=str(error))
     finally:
-        flag.restore()
         own.close()
         if bar is not None:
             bar.close()
     comm.Free()
-    _conclude(world, stopped, problems, folder)
+    try:                                            # a team that is done waits here for the others: a signal to all ranks must not end it
+        _conclude(world, stopped, problems, folder)
+    finally:
+        flag.restore()
 
 
 def _one(prepared, k, comm, folder, left, journal, bar):

@@ -95,16 +95,18 @@ def run(prepared, layout, folder, text="", progress=None):
     except HpcnemdError as error:               # bad input or a full disk: of this group; the others end what they do
         problem = error
     finally:
-        flag.restore()
         if bar is not None:
             bar.close()
-    trouble = None
-    if vote_any(layout.world, bool(statuses)):  # of any group: to write the file takes them all
-        try:
-            store(prepared, layout, folder / "ensemble.h5", *((rows, statuses) if leader else ({}, {})), record, deck.parallel.writer)
-        except HpcnemdError as error:           # the file is new, but the run is not: a disk that is full now stops it
-            trouble = StoppedEarly(f"{error}; then start the same command again")
-    _conclude(layout.world, stopped, problem or trouble, folder)
+    try:                                        # a group that is done waits here for the others: a signal to all ranks must not end it
+        trouble = None
+        if vote_any(layout.world, bool(statuses)):  # of any group: to write the file takes them all
+            try:
+                store(prepared, layout, folder / "ensemble.h5", *((rows, statuses) if leader else ({}, {})), record, deck.parallel.writer)
+            except HpcnemdError as error:       # the file is new, but the run is not: a disk that is full now stops it
+                trouble = StoppedEarly(f"{error}; then start the same command again")
+        _conclude(layout.world, stopped, problem or trouble, folder)
+    finally:
+        flag.restore()
 
 
 def _conclude(world, stopped, problem, folder):
