@@ -8,7 +8,8 @@ Cuts are planes through the whole box: along each axis they stand where the work
 import numpy as np
 
 KINDS = ("cost", "time", "none")
-# Fitted once to processor seconds of the pair part, of spread and gather of order 8 and of the rest of the step per particle, on one rank in double precision.
+# Weights of a list entry, of a mesh point touched and of a particle: rounded from the phase tables in scaling/results (one rank, double precision), not fitted;
+# only their ratios count.
 ENTRY, POINT, PARTICLE = 1500, 42, 6000
 BINS = 512
 EVERY = 20              # list builds between two looks at the balance
