@@ -113,7 +113,11 @@ def _time(path, frame, asked, number):
 
 
 def _tracers(marks, interval):
-    """(lags fs (L,), msd (parts, L, s, 3)) of the parts between marks; lags at most half a part."""
+    """(lags fs (L,), msd (parts, L, s, 3)) of the parts between marks; lags at most half a part. Parts are as long as eight times the shortest memory of ions that
+    is ever trusted, where four of them remain, so that lines do not begin while ions still hop back."""
+    part = float(marks[-1]["taken_0"][0]) / len(marks) * interval
+    factor = max(1, min(round(8 * estimate.LEAST_MEMORY / part), len(marks) // 4))
+    marks = marks[::-1][::factor][::-1]
     points, count = correlator.TRACER_POINTS, int(marks[-1]["taken_0"][0])
     lags, strides = correlator.lags(points, count), correlator.strides(points, count)
     rows = []
