@@ -99,7 +99,7 @@ def kill_and_go_on(tmp_path, layout, whole, kills, seed, share):
 
 
 def test_killed_ranks_change_nothing(tmp_path, whole):
-    kill_and_go_on(tmp_path, "1x2", whole, 3, seed=5, share=0.5)
+    kill_and_go_on(tmp_path, "1x2", whole, 2, seed=5, share=0.5)
 
 
 @pytest.mark.slow
