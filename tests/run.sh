@@ -6,7 +6,7 @@
 cd "$ROOT" || exit 1
 limit=${HPCNEMD_TEST_TIMEOUT:-2400} patience=()
 cores=$(env -u OMP_NUM_THREADS nproc)           # with that variable set, nproc tells of it and not of the cores
-spread=(-n "${HPCNEMD_TEST_WORKERS:-$((cores < 4 ? cores : 4))}" --dist loadfile)
+spread=(-n "${HPCNEMD_TEST_WORKERS:-$((cores < 4 ? cores : 4))}" --dist loadfile --no-loadscope-reorder)     # in the order of folders: the long files of tests/cli first
 case " $* " in *" -m slow"*)                    # one long test is not a hang
     limit=${HPCNEMD_TEST_TIMEOUT:-14400} patience=(-o faulthandler_timeout=7200) spread=()     # these use the cores themselves
     export HPCNEMD_TEST_LIMIT=7200;;
