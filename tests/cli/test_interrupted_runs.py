@@ -176,14 +176,16 @@ def test_another_number_of_ranks_goes_on_with_the_same_physics(stopped, whole, r
     assert len(resumed) == 1 and resumed[0]["warnings"] == ["another grid of ranks"] and resumed[0]["step"] == step
 
 
-def test_a_changed_deck_is_not_continued(stopped):
-    deck = write_deck(stopped[0].with_name("hotter.toml"), ('"1000 K"', '"1100 K"'))
+@pytest.mark.parametrize("change, said", [
+    (('"1000 K"', '"1100 K"'), "holds a checkpoint of a run with other run.temperature"),
+    pytest.param(('block = "0.04 ps"', "blocks = 4"), 'blocks of 0.04 ps, and this deck asks for blocks of 0.1 ps; to make that run longer write block = "0.04 ps" under [run] in place of blocks',
+                 marks=pytest.mark.slow),
+])
+def test_a_changed_deck_is_not_continued(stopped, change, said):
+    deck = write_deck(stopped[0].with_name("hotter.toml"), change)
     before = {path: path.read_bytes() for path in deck.with_suffix("").rglob("*.h5*")}
     text = run_deck(deck, 1, expected=2)
-    assert "holds a checkpoint of a run with other run.temperature" in text and "Traceback" not in text
-    deck = write_deck(stopped[0].with_name("hotter.toml"), ('block = "0.04 ps"', "blocks = 4"))
-    text = run_deck(deck, 1, expected=2)
-    assert "blocks of 0.04 ps, and this deck asks for blocks of 0.1 ps" in text and 'write block = "0.04 ps" under [run] in place of blocks' in text
+    assert said in text and "Traceback" not in text, text
     assert before == {path: path.read_bytes() for path in deck.with_suffix("").rglob("*.h5*")}
 
 
@@ -252,6 +254,7 @@ def fill_up_and_go_on(deck, whole, no_room, room):
     return text
 
 
+@pytest.mark.slow       # one write that meets the limit: tests/storage/test_storage_full_disk.py
 def test_a_limit_on_file_sizes_stops_a_run_with_its_last_checkpoint(tmp_path, whole):
     def limit(process):
         for pid in children(process):
