@@ -69,7 +69,7 @@ def test_lammps_gets_the_parameters_of_the_table():
 
 def test_the_model_finds_the_coefficients_that_made_the_times():
     import model
-    true = np.array([2e-9, 3e-8, 1e-8, 5e-10, 2e-9, 1e-4])
+    true = np.array([2e-9, 1e-9, 3e-8, 1e-8, 5e-10, 2e-9, 1e-4])
     lines = []
     for name, mesh in (("nacl_216", 12), ("nacl_216_x2", 16), ("nacl_216_x4", 20), ("llzo_192", 14), ("llzo_192_x2", 18), ("llzo_192_x3", 24), ("nacl_1728", 24)):
         line = {"case": name, "particles": 0, "ranks": 1, "quiet": True, "coulomb": {"mesh": [mesh] * 3, "order": 8}}
@@ -79,3 +79,15 @@ def test_the_model_finds_the_coefficients_that_made_the_times():
         lines.append(line)
     found = model.fit(lines[:-1])
     assert model.predict(found, model.work_of(lines[-1])) == pytest.approx(model.seconds_of(lines[-1]), rel=0.02)
+
+
+def test_the_model_finds_latency_and_bandwidth():
+    import cases
+    import model
+    true, lines = np.array([2e-9, 1e-9, 3e-8, 1e-8, 5e-10, 2e-9, 1e-4]), []
+    for name, mesh, grid in (("nacl_216", 12, [2, 1, 1]), ("llzo_192", 14, [2, 1, 1]), ("nacl_1728", 24, [2, 2, 1]), ("nacl_1728", 30, [2, 1, 1])):
+        line = {"case": name, "particles": len(cases.structure_of(cases.case_of(name)).positions), "ranks": int(np.prod(grid)), "grid": grid, "quiet": True,
+                "coulomb": {"mesh": [mesh] * 3, "order": 8}}
+        line["atom_steps_per_s"] = [line["particles"] / model.predict(true, model.work_of(line), 3e-6, 2e9)]
+        lines.append(line)
+    assert model.fit_messages(true, lines) == pytest.approx((3e-6, 2e9), rel=1e-6)
