@@ -25,11 +25,12 @@ def shape_and_slope(d2, width):
 def all_pairs(box, ids, species, position, width):
     """(number of pairs, energy, forces (n, 3)) over every pair of images once, and every particle with its own images."""
     w = weights(ids, species)
-    position = position - np.floor(position / box.lengths) * box.lengths
-    reach = [int(np.ceil(width / box.lengths[axis])) + 1 if axis < box.dimensions else 0 for axis in range(3)]
+    position = position.copy()
+    box.wrap(position, np.zeros(position.shape, np.int64))
+    reach = [int(np.ceil(width / box.heights[axis])) + 1 if axis < box.dimensions else 0 for axis in range(3)]
     count, energy, force = 0, 0.0, np.zeros_like(position)
     for turn in itertools.product(*(range(-r, r + 1) for r in reach)):
-        r = position[:, None] - (position[None] + np.array(turn) * box.lengths)
+        r = position[:, None] - (position[None] + np.array(turn) @ box.matrix)
         d2 = np.sum(r * r, axis=2)
         if turn == (0, 0, 0):
             np.fill_diagonal(d2, np.inf)
@@ -54,11 +55,12 @@ def my_pairs(state, width):
     return int(np.sum(d2 <= width * width)), float(np.sum(w[:n, None] * w[None] * u))
 
 
-def particles(lengths, dimensions, n, seed, clustered=False):
+def particles(lengths, dimensions, n, seed, clustered=False, skew=(0.0, 0.0, 0.0)):
     """A State that owns n random particles; clustered: all in one corner of the box."""
-    rng, box = np.random.default_rng(seed), Box(lengths, dimensions)
+    rng, box = np.random.default_rng(seed), Box(lengths, dimensions, skew)
     position = rng.uniform(0.0, 1.0, (n, 3)) * box.lengths * (0.3 if clustered else 1.0)
     position[:, dimensions:] = 0.0
+    position = box.placed(position)
     velocity = rng.normal(size=(n, 3))
     return State.of(box, KINDS, rng.integers(0, 2, n), position, velocity, ids=rng.permutation(5 * n)[:n])
 
@@ -75,3 +77,13 @@ CASES = [               # lengths, dimensions, n, halo width, clustered
     ([15.0, 15.0, 15.0], 3, 1, 16.0, False),
     ([15.0, 15.0, 15.0], 3, 0, 5.0, False),
 ]
+
+
+def tilted_cells(count, seed=20):
+    """[(lengths, skew, n, halo width)]: random cells, edges of 4 to 16 angstrom and any reduced tilt, halos below and above the cell; the first ones at the largest
+    tilts of either sign."""
+    rng, cells = np.random.default_rng(seed), []
+    for k in range(count):
+        skew = rng.uniform(-0.5, 0.5, 3) if k >= 4 else 0.5 * np.array([[1, 1, 1], [-1, -1, -1], [1, -1, 1], [-1, 1, 1]][k])
+        cells.append((rng.uniform(4.0, 16.0, 3), skew, int(rng.integers(1, 30)), float(rng.uniform(2.0, 9.0))))
+    return cells

@@ -23,6 +23,8 @@ def single_point(comm, arguments):
     potential, forces = evaluate(comm, system)
     if comm.rank == 0:
         result = as_result(system, potential, forces)
+        for note in system.notes:
+            print(note)
         _print(result, len(forces))
         if arguments.json:
             with open(arguments.json, "w", encoding="utf-8") as out:
@@ -79,7 +81,7 @@ def evaluate(comm, system):
     from ..forces.evaluator import Forces
     from ..parallel.domain import Domain, gather_sorted, halo, migrate, scatter
     from ..parallel.layout import choose_grid
-    grid = choose_grid(comm.size, system.box.lengths, system.box.dimensions)
+    grid = choose_grid(comm.size, system.box.heights, system.box.dimensions)
     domain = Domain(comm, system.box, grid, system.cutoff + system.skin)
     state = State.empty(system.box, system.kinds, 64)
     scatter(domain, state, {"id": np.arange(len(system.species)), "species": system.species, "position": system.position})

@@ -27,7 +27,7 @@ class Species:
 @dataclass
 class State:
     """`position` (cap, 3) angstrom, owned rows wrapped at the last migrate only; `velocity` (cap, 3) angstrom/fs; `force` (cap, 3) eV/angstrom;
-    `image` (cap, 3) periods: position + image * L is the unwrapped place; `id` (cap,) int64, unique over the replica;
+    `image` (cap, 3) turns of the cell: position + box.translation(image) is the unwrapped place; `id` (cap,) int64, unique over the replica;
     `species` (cap,) int32 row of `kinds`. Ghost rows hold id, species, position (shifted) and force only."""
     box: Box
     kinds: Species
@@ -93,4 +93,4 @@ class State:
 
     def unwrapped(self):
         """(n_owned, 3) angstrom"""
-        return self.position[:self.n_owned] + self.image[:self.n_owned] * self.box.lengths
+        return self.position[:self.n_owned] + self.box.translation(self.image[:self.n_owned])

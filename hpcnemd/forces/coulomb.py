@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..core.box import Box
 from ..core.errors import InputError
 from ..core.units import COULOMB
 from ..kernels.ewald import damped_forces
 from ..kernels.splines import ORDERS, axis_sums
+from . import oblique
 
 METHODS = ("ewald", "spme", "dsf", "none")
 DSF_DAMPING = 0.25          # 1/angstrom; with a cutoff of 9 angstrom or more: enough for molten NaCl, untested for formal-charge oxides
@@ -70,7 +70,11 @@ def coulomb_force_scale(box, kinds, species, position, sample=256):
     charge = np.asarray(kinds.charge)[species]
     rows = np.unique(np.linspace(0, len(charge) - 1, min(sample, len(charge))).astype(np.int64))
     force = np.empty((len(rows), 3))
-    damped_forces(np.ascontiguousarray(position, dtype=np.float64), charge, box.lengths, rows, 0.2, 14.0, force)
+    position, lengths = np.ascontiguousarray(position, dtype=np.float64), box.lengths
+    if box.tilted:                                              # all images that count, in a box in which they have none
+        owner, position = box.images_within(position, 14.0)
+        charge, lengths = charge[owner], np.full(3, 1e9)
+    damped_forces(position, charge, lengths, rows, 0.2, 14.0, force)
     return COULOMB * math.sqrt(float((force ** 2).mean()))
 
 
@@ -114,7 +118,7 @@ def settings_for(settings, box, kinds, counts):
         return ewald_error(strength, beta, kmax, box) if mesh is None else mesh_error(strength, own, beta, mesh, settings.order, box)
     mesh, kmax = settings.mesh, settings.kmax
     if error(mesh, kmax) > math.sqrt(1.0 - REAL_SHARE**2) * wanted:
-        roomy = Box(box.lengths * (1.0 + ROOM))
+        roomy = box.with_lengths(box.lengths * (1.0 + ROOM))
         if mesh is None:
             kmax = _wave_numbers(strength, beta, roomy, MESH_SHARE * wanted)
         else:
@@ -167,7 +171,7 @@ def real_space_error(strength, beta, cutoff, truncation):
 
 def ewald_error(strength, beta, kmax, box):
     """Absolute rms error of a force component (eV/angstrom) from the k-vectors left out."""
-    edge = min(2.0 * math.pi * n / length for n, length in zip(kmax, box.lengths))
+    edge = min(2.0 * math.pi * n / length for n, length in zip(kmax, box.edges))
     return strength * math.sqrt(8.0 * beta * math.sqrt(math.pi / 2.0) * math.erfc(edge / (math.sqrt(2.0) * beta)))
 
 
@@ -177,33 +181,39 @@ def mesh_error(strength, own, beta, mesh, order, box):
     Pairs: their eq. 31. A charge also feels its own mesh cloud, E = own q^2 A cos(2 pi x / h) / V to leading order; `own` is k_e sqrt(mean q^4)."""
     points = [min(int(n), SAMPLE) for n in mesh]
     lengths = [length * p / n for length, p, n in zip(box.lengths, points, mesh)]
-    volume = math.prod(lengths)
-    x, y, z = ([row.reshape(shape) for row in axis_sums(p, order, length, beta, np.arange(p))]
-               for p, length, shape in zip(points, lengths, ((-1, 1, 1), (1, -1, 1), (1, 1, -1))))
+    volume, sums = math.prod(lengths), [axis_sums(p, order, length, beta, np.arange(p)) for p, length in zip(points, lengths)]
+    x, y, z = ([row.reshape(shape) for row in rows] for rows, shape in zip(sums, ((-1, 1, 1), (1, -1, 1), (1, 1, -1))))
     # sum over aliases of k^2 phi^2 = (4 pi)^2 exp(-k^2/2 beta^2)/k^2 ; the other factors are products of axis sums
-    exact = _alias_energy(points, lengths, beta)
-    cross = 4.0 * math.pi * x[3] * y[3] * z[3]
-    squares = x[2] * y[0] * z[0] + x[0] * y[2] * z[0] + x[0] * y[0] * z[2]
-    influence = cross / (x[0] * y[0] * z[0] * squares)
+    if box.tilted:
+        aliases = [oblique.axis_aliases(p, order, length, np.arange(p)) for p, length in zip(points, lengths)]
+        exact = _alias_energy(points, lengths, beta, oblique.metric_of(box))
+        cross, influence = oblique.influence(sums, aliases, oblique.metric_of(box), beta)
+    else:
+        exact = _alias_energy(points, lengths, beta)
+        cross = 4.0 * math.pi * x[3] * y[3] * z[3]
+        squares = x[2] * y[0] * z[0] + x[0] * y[2] * z[0] + x[0] * y[0] * z[2]
+        influence = cross / (x[0] * y[0] * z[0] * squares)
     influence[0, 0, 0] = 0.0
     pairs = strength**2 * max(float((exact - cross * influence).sum()), 0.0) / volume
     clouds = [float((influence * product).sum()) for product in (x[6] * y[0] * z[0], x[0] * y[6] * z[0], x[0] * y[0] * z[6])]
-    alone = sum((own * a / volume * 2.0 * math.pi * p / length) ** 2 for a, p, length in zip(clouds, points, lengths)) / 6.0
+    alone = sum((own * a / volume * 2.0 * math.pi * p / length * slant) ** 2 for a, p, length, slant in zip(clouds, points, lengths, box.slant)) / 6.0
     return math.sqrt(pairs + alone)
 
 
-def _alias_energy(points, lengths, beta):
-    """(4 pi)^2 sum over the nearest aliases k_m of exp(-k_m^2 / 2 beta^2) / k_m^2 on the mesh of `points`."""
+def _alias_energy(points, lengths, beta, metric=None):
+    """(4 pi)^2 sum over the nearest aliases k_m of exp(-k_m^2 / 2 beta^2) / k_m^2 on the mesh of `points`; `metric`: of a tilted cell."""
     axes = []
     for p, length in zip(points, lengths):
         index = np.arange(p)
         index = np.where(index > p // 2, index - p, index)
-        axes.append([(2 * math.pi * (index + m * p) / length) ** 2 for m in (-1, 0, 1)])
+        axes.append([2 * math.pi * (index + m * p) / length for m in (-1, 0, 1)])
     total = np.zeros(points)
     for kx in axes[0]:
         for ky in axes[1]:
             for kz in axes[2]:
-                square = kx[:, None, None] + ky[None, :, None] + kz[None, None, :]
+                square = kx[:, None, None] ** 2 + ky[None, :, None] ** 2 + kz[None, None, :] ** 2
+                if metric is not None:
+                    square = oblique.square_of(kx[:, None, None], ky[None, :, None], kz[None, None, :], metric)
                 with np.errstate(divide="ignore"):
                     term = np.exp(-square / (2 * beta * beta)) / square
                 total += np.where(square > 0, term, 0.0)
@@ -224,11 +234,11 @@ def _splitting(strength, cutoff, truncation, wanted):
 
 def _wave_numbers(strength, beta, box, wanted):
     """The least (3 ints) whose ellipsoid holds every k below the radius with error `wanted`."""
-    radius = 2.0 * math.pi / box.lengths.min()
+    radius = 2.0 * math.pi / box.edges.min()
     step = 0.02 * beta
     while strength * math.sqrt(8.0 * beta * math.sqrt(math.pi / 2.0) * math.erfc(radius / (math.sqrt(2.0) * beta))) > wanted:
         radius += step
-    return tuple(int(math.ceil(radius * length / (2.0 * math.pi))) for length in box.lengths)
+    return tuple(int(math.ceil(radius * length / (2.0 * math.pi))) for length in box.edges)
 
 
 def smooth_size(least):
@@ -269,10 +279,10 @@ def _mesh(strength, own, beta, box, particles, wanted, accuracy, orders=ORDERS):
 
 def _ladder(box):
     """Meshes with rising numbers of points, nearly equal spacing along the axes."""
-    meshes, n, longest = [], 4, float(box.lengths.max())
+    meshes, n, longest = [], 4, float(box.edges.max())
     while longest / n > FINEST:
         n = smooth_size(n + 1)
-        mesh = tuple(smooth_size(length * n / longest - 1e-9) for length in box.lengths)
+        mesh = tuple(smooth_size(length * n / longest - 1e-9) for length in box.edges)
         if not meshes or mesh != meshes[-1]:
             meshes.append(mesh)
     return meshes

@@ -10,16 +10,32 @@ from ..parallel.serial import SerialComm
 from .coulomb import MeshResult, self_energy
 
 
-def half_space(kmax):
-    """Rows of integer k-vectors (see kernels.ewald) inside the ellipsoid with half axes `kmax` (3 ints), one of each pair k, -k."""
+def half_space(kmax, box=None):
+    """Rows of integer k-vectors (see kernels.ewald) inside the ellipsoid with half axes `kmax` (3 ints), one of each pair k, -k; in a tilted `box` inside the
+    largest sphere |k| <= 2 pi kmax / edge."""
     kmax = np.maximum(np.asarray(kmax, dtype=np.int64), 1)
     x, y = np.meshgrid(np.arange(kmax[0] + 1), np.arange(-kmax[1], kmax[1] + 1), indexing="ij")
+    if box is not None and box.tilted:
+        return _half_sphere(kmax, x.ravel(), y.ravel(), box)
     left = 1.0 - (x / kmax[0]) ** 2 - (y / kmax[1]) ** 2
     keep = (left > -1e-12) & ((x > 0) | (y >= 0))
     x, y = x[keep], y[keep]
     reach = np.floor(kmax[2] * np.sqrt(np.maximum(left[keep], 0.0)) + 1e-9).astype(np.int64)
     low = np.where((x == 0) & (y == 0), 1, -reach)
     high = reach + 1
+    start = np.concatenate(([0], np.cumsum(high - low)))
+    return x.astype(np.int64), y.astype(np.int64), low, high, start[:-1].copy(), int(start[-1]), kmax
+
+
+def _half_sphere(kmax, x, y, box):
+    metric = np.linalg.inv(box.matrix @ box.matrix.T) / (kmax / box.edges).min() ** 2
+    middle = -(metric[0, 2] * x + metric[1, 2] * y) / metric[2, 2]
+    left = (1.0 - metric[0, 0] * x**2 - metric[1, 1] * y**2 - 2.0 * metric[0, 1] * x * y) / metric[2, 2] + middle**2
+    reach = np.sqrt(np.maximum(left, 0.0)) + 1e-9
+    low = np.where((x == 0) & (y == 0), 1, np.ceil(middle - reach)).astype(np.int64)
+    high = np.floor(middle + reach).astype(np.int64) + 1
+    keep = (left > -1e-9) & (high > low) & ((x > 0) | (y >= 0))
+    x, y, low, high = x[keep], y[keep], low[keep], high[keep]
     start = np.concatenate(([0], np.cumsum(high - low)))
     return x.astype(np.int64), y.astype(np.int64), low, high, start[:-1].copy(), int(start[-1]), kmax
 
@@ -33,19 +49,25 @@ class Ewald:
     def __init__(self, settings, box, kinds, domain=None, remove_net_force=True):
         self.settings, self.box, self.kinds = settings, box, kinds
         self.comm = SerialComm() if domain is None else domain.comm
-        x, y, low, high, start, count, size = half_space(settings.kmax)
+        self._choose()
+        self.rescale(box)
+
+    def _choose(self):
+        """The k-vectors of the box as it is."""
+        x, y, low, high, start, count, size = half_space(self.settings.kmax, self.box)
         self.rows, self.size, self.count = (x, y, low, high, start), size, count
         length = high - low
         row = np.repeat(np.arange(len(x)), length)
         z = np.arange(count) - start[row] + low[row]
         self._index = np.stack([x[row], y[row], z], axis=1)
         self.local = np.empty((2, count))
-        self.rescale(box)
 
     def rescale(self, box):
-        """Take another box, with the same k-vectors in units of its own."""
+        """Take another box, with the same k-vectors in units of its own (in a tilted one: those of its sphere, which a change of shape can move)."""
         settings, self.box = self.settings, box
-        self.k = 2 * np.pi * self._index / box.lengths
+        if box.tilted:
+            self._choose()
+        self.k = 2 * np.pi * (self._index @ np.linalg.inv(box.matrix).T if box.tilted else self._index / box.lengths)
         square = (self.k ** 2).sum(1)
         # eV per squared charge sum: E = sum over half of the k-vectors of weight |S|^2
         self.weight = COULOMB * 4 * np.pi / box.volume * np.exp(-square / (4 * settings.beta ** 2)) / square
@@ -54,12 +76,13 @@ class Ewald:
     def compute(self, state, observe=True):
         """Collective. Adds the reciprocal forces to state.force[:n_owned]; returns a MeshResult (its net force is 0 to round-off and not removed)."""
         n, local = state.n_owned, self.local
-        charge = state.charge()
-        structure_factors(state.position, charge, n, self.box.lengths, self.size, *self.rows, local[0], local[1])
+        charge, place = state.charge(), self.box.upright(state.position[:n])
+        structure_factors(place, charge, n, self.box.lengths, self.size, *self.rows, local[0], local[1])
         total = ordered_sum(self.comm, local)
         weighted = 2.0 * self.weight * total
         force = np.zeros((n, 3))
-        reciprocal_forces(state.position, charge, n, self.box.lengths, self.size, *self.rows, weighted[0], weighted[1], force)
+        reciprocal_forces(place, charge, n, self.box.lengths, self.size, *self.rows, weighted[0], weighted[1], force)
+        self.box.lay_back(force)
         state.force[:n] += force
         net = ordered_sum(self.comm, force.sum(0))
         if not observe:

@@ -89,7 +89,11 @@ class PairForces:
     def rescale(self, box):
         """Take another box; lists stay as they are."""
         self.box = box
-        self.period = pair_slots.fraction_periods(box.lengths, self.list_radius, self.cutoff, self.skin)
+        span = box.lengths + 2 * self.list_radius + 2 * self.skin       # a length, a list radius to either side and the motion of a skin
+        if box.tilted:
+            span = np.abs(box.matrix).T @ (1 + 2 * (self.list_radius + self.skin) / box.heights)
+        self.period = pair_slots.fraction_periods(box.lengths, span, self.cutoff)
+        self._middle = 0.5 * box.matrix.sum(axis=0) * (2**32 / self.period)
         self._units = tuple(np.float32(length) for length in self.period / 2**32) if self.precision == "mixed" else ()
 
     @property
@@ -129,7 +133,8 @@ class PairForces:
         lowest, highest, low_ghost, high_ghost = np.empty((4, 3))
         if not neighbours.extent(position, 0, n, lowest, highest):
             raise ValueError("positions that are not finite cannot be listed")
-        width = column_width(highest - lowest, n, self.list_radius)
+        extent = np.ptp(self.box.upright(position[:n]), axis=0) if self.box.tilted else highest - lowest       # their product is the space that particles fill
+        width = column_width(extent, n, self.list_radius)
         owned = ColumnGrid(lowest, highest, width, self.list_radius)
         neighbours.extent(position, n, ghosts, low_ghost, high_ghost)
         ghost = ColumnGrid(low_ghost, high_ghost, width, self.list_radius) if ghosts else owned
@@ -164,17 +169,20 @@ class PairForces:
 
     def add_work(self, state, entry, particle, per_length, histogram):
         """histogram (3, bins) int64 += the work of the lists (see kernels.work); returns its sum."""
-        return int(add_work(state.position, self._slot_row, self._clusters, len(self.kinds.names), self._pointer, entry, particle, per_length, histogram))
+        return int(add_work(self.box.upright(state.position[:state.n_owned]), self._slot_row, self._clusters, len(self.kinds.names), self._pointer, entry, particle, per_length, histogram))
 
     def compute(self, state, observe):
         """Adds the pair forces (eV/angstrom) to rows [0, n_all) of state.force, ghosts included; returns a PairResult if `observe`, else None."""
         if self._clusters:
-            slots = state.position, self._slot_row, self._owned_slots, self._slots
+            slots = self._slot_row, self._owned_slots, self._slots
             if self.precision == "mixed":
-                per_length = 2**32 / self.period
-                pair_slots.gather_fractions(*slots, per_length, 0.5 * self.box.lengths * per_length, *self._xyz, self._rows, self._force)
+                box, per_length, position = self.box, 2**32 / self.period, state.position
+                if box.tilted:
+                    position = pair_slots.whole_units(box.upright(position[:state.n_all]), per_length, box.lengths, box.tilts)
+                    per_length = np.ones(3)
+                pair_slots.gather_fractions(position, *slots, per_length, self._middle, *self._xyz, self._rows, self._force)
             else:
-                pair_slots.gather_positions(*slots, *self._xyz, self._rows, self._force)
+                pair_slots.gather_positions(state.position, *slots, *self._xyz, self._rows, self._force)
             self._kernel(bool(observe), *self._xyz, self._rows, self._species, self._clusters, len(self.kinds.names), self._pointer, self._neighbour,
                          self._parameters, self._earlier, *self._units, *self._numbers, self._force, *self._f, self._observed)
             pair_slots.scatter_forces(state.force, self._slot_row, self._owned_slots, self._slots, self._force, *self._f)

@@ -13,6 +13,7 @@ from ..kernels.splines import axis_sums, spline_table
 from ..parallel.mesh import DistributedMesh
 from ..parallel.reduce import ordered_sum
 from ..parallel.serial import SerialComm
+from . import oblique
 from .coulomb import MeshResult, self_energy
 
 
@@ -25,7 +26,7 @@ class Spme:
         self.margin, self.remove_net_force = float(margin), remove_net_force
         self.comm = SerialComm() if domain is None else domain.comm
         lower, upper = (np.zeros(3), box.lengths) if domain is None else (domain.lower, domain.upper)
-        self.mesh = DistributedMesh(self.comm, settings.mesh, settings.order, box.lengths, lower, upper, self.margin)
+        self.mesh = DistributedMesh(self.comm, settings.mesh, settings.order, box.lengths, lower, upper, self.margin * box.slant)
         self.path = choose_path(path)
         self.spread, self.gather = _loops(settings.order, self.path, self.mesh.brick)
         self.influence = np.zeros(self.mesh.fft.spectrum_shape)
@@ -39,7 +40,12 @@ class Spme:
         owned = (np.arange(fft.shape[0]), np.arange(fft.shape[1])[fft.y_range], np.arange(fft.modes))
         self.sums = [axis_sums(points, settings.order, length, settings.beta, index)
                      for points, length, index in zip(fft.shape, box.lengths, owned)]
-        kernels.influence_function(*self.sums, self.influence)
+        self._weights = None
+        if box.tilted:
+            self.aliases = [oblique.axis_aliases(points, settings.order, length, index) for points, length, index in zip(fft.shape, box.lengths, owned)]
+            self.influence[...] = oblique.influence(self.sums, self.aliases, oblique.metric_of(box), settings.beta)[1]
+        else:
+            kernels.influence_function(*self.sums, self.influence)
         if fft.ny and fft.y_range.start == 0:
             self.influence[0, 0, 0] = 0.0                           # the surrounding medium conducts
         # backward() divides by the number of points, the potential does not
@@ -53,22 +59,24 @@ class Spme:
         charge, force = self.charge[:n], self.force[:n]
         kernels.charges_of(state.species, self.kinds.charge, n, charge)
         mesh.clear()
-        if self.spread(state.position, charge, n, mesh.brick.points):
+        place = self.box.upright(state.position[:n])
+        if self.spread(place, charge, n, mesh.brick.points):
             self._report_outside(state)
         spectrum = mesh.fft.forward(mesh.deposit())
         energy, virial = self._observe(spectrum, charge) if observe else (None, None)
         kernels.multiply(spectrum.reshape(-1).view(float), self.influence.reshape(-1))
         mesh.collect(mesh.fft.backward(spectrum, mesh.slab))
-        self.gather(state.position, charge, n, mesh.brick.points, force)
+        self.gather(place, charge, n, mesh.brick.points, force)
+        self.box.lay_back(force)
         return MeshResult(energy, virial, self._add(state, force))
 
     def place(self, lower, upper):
-        """Collective. The domain of this rank reaches from `lower` to `upper` (3,) angstrom from here on."""
+        """Collective. The domain of this rank reaches from `lower` to `upper` (3,), upright coordinates in angstrom, from here on."""
         self.mesh.place(self.box.lengths, lower, upper)
         self.spread, self.gather = _loops(self.settings.order, self.path, self.mesh.brick)
 
     def _report_outside(self, state):
-        lost = state.id[:state.n_owned][self.mesh.brick.misses(state.position[:state.n_owned])]
+        lost = state.id[:state.n_owned][self.mesh.brick.misses(self.box.upright(state.position[:state.n_owned]))]
         named = ", ".join(map(str, lost[:10])) + (" ..." if len(lost) > 10 else "")
         raise PhysicsError(f"{len(lost)} particles lie more than {self.margin:g} angstrom outside their domain, where the charge mesh has no points "
                            f"(ids {named}): the lists should have been built anew before; shorten run.timestep or raise the skin")
@@ -77,6 +85,12 @@ class Spme:
         """This rank's share of the energy and the virial, eV."""
         total = np.empty(7)
         fft = self.mesh.fft
+        if self.box.tilted:
+            if self._weights is None:
+                self._weights = oblique.strain_weights(self.sums, self.aliases, oblique.metric_of(self.box), self.settings.beta)
+            energy, virial = oblique.energy_virial(spectrum, self.influence, self._weights, oblique.wave_basis(self.box), fft.shape[2])
+            scale = 0.5 / float(np.prod(fft.shape))
+            return scale * energy + self_energy(self.settings.beta, charge), scale * virial
         kernels.energy_virial(spectrum, self.influence, *self.sums, self.settings.beta, fft.shape[2], total)
         total *= 0.5 / float(np.prod(fft.shape))
         virial = total[0] * np.eye(3) + np.array([[total[1], total[4], total[5]], [total[4], total[2], total[6]], [total[5], total[6], total[3]]])

@@ -11,8 +11,8 @@ OPTIONS = {"cache": True, "error_model": "numpy", "fastmath": FAST}
 
 
 @njit(**OPTIONS)
-def select_rows(position, n, shift, lower, upper, width2, start, index):
-    """For each route r the rows i < n whose shifted position lies within sqrt(width2) of the brick [lower[r], upper[r]].
+def select_rows(position, n, shift, lower, upper, face, width2, start, index):
+    """For each route r the rows i < n whose shifted position has no gap above `face` to the brick [lower[r], upper[r]], and a sum of squared gaps of at most width2.
 
     Fills `start` (routes + 1) and, as far as it has room, `index`; returns the room that is needed.
     """
@@ -20,13 +20,14 @@ def select_rows(position, n, shift, lower, upper, width2, start, index):
     for r in range(shift.shape[0]):
         start[r] = count
         for i in range(n):
-            distance2 = 0.0
+            distance2, largest = 0.0, 0.0
             for axis in range(3):
                 x = position[i, axis] + shift[r, axis]
                 gap = max(lower[r, axis] - x, x - upper[r, axis])
                 if gap > 0.0:
                     distance2 += gap * gap
-            if distance2 <= width2:
+                    largest = max(largest, gap)
+            if distance2 <= width2 and largest <= face:
                 if count < room:
                     index[count] = i
                 count += 1
@@ -185,7 +186,7 @@ def warm_up():
     rows, ids, species = np.zeros((1, 3)), np.zeros(1, np.int64), np.zeros(1, np.int32)
     index, start, record = np.zeros(1, np.int64), np.zeros(2, np.int64), np.zeros((1, 5))
     bits, counts = record.view(np.int64), np.ones(3, np.int64)
-    select_rows(rows, 1, rows, rows, rows, 1.0, start, index)
+    select_rows(rows, 1, rows, rows, rows, 1.0, 1.0, start, index)
     pack_positions(rows, index, 0, 1, start, rows, rows.copy())
     pack_ghosts(rows, ids, species, index, start, rows, record, bits)
     unpack_ghosts(record, bits, 0, rows, ids, species)

@@ -25,13 +25,25 @@ def gather_positions(position, slot_row, owned_slots, slots, x, y, z, rows, forc
         force[k] = 0.0
 
 
-def fraction_periods(lengths, radius, cutoff, skin):
+def fraction_periods(lengths, span, cutoff):
     """(3,) periods of the fixed-point positions: the least doubling of each length in which no difference of positions is mistaken for a shorter one.
 
-    Slots of a rank reach over a length, a list radius to either side and the motion of a skin; the free rest of the period must hold an empty slot or the
-    dummy further than the cutoff from all of them, on both sides."""
-    need = np.asarray(lengths) + 2 * radius + 2 * skin + 2.5 * cutoff
+    `span` (3,): over what the slots of a rank reach; the free rest of the period must hold an empty slot or the dummy further than the cutoff from all of them,
+    on both sides."""
+    need = span + 2.5 * cutoff
     return np.asarray(lengths) * 2.0**np.ceil(np.log2(need / lengths))
+
+
+def whole_units(upright, per_length, lengths, tilts):
+    """(n, 3) whole numbers, as float64, for `gather_fractions` with a per_length of 1: positions in a tilted cell, from upright coordinates (n, 3). Images differ
+    by the same numbers wherever they stand: lengths and `tilts` (xy, xz, yz) are whole numbers of units, too."""
+    out = np.floor(upright * per_length + 0.5)
+    y, z = out[:, 1].copy(), out[:, 2].copy()
+    for column, row, units, tilt in ((0, y, lengths[1] * per_length[1], tilts[0] * per_length[0]), (0, z, lengths[2] * per_length[2], tilts[1] * per_length[0]),
+                                     (1, z, lengths[2] * per_length[2], tilts[2] * per_length[1])):
+        turns, tilt = np.floor(row / units), np.rint(tilt)
+        out[:, column] += turns * tilt + np.floor((row - turns * units) * (tilt / units) + 0.5)
+    return out
 
 
 @njit(cache=True, error_model="numpy")

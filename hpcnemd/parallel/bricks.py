@@ -1,7 +1,8 @@
 """The geometry of the decomposition: which brick of space is whose, and which copies of its particles a brick owes to which other.
 
 All ranks compute the same from the box, the global cuts and the halo width; nothing here talks to anybody. A rank with grid coordinate c stands
-at every lattice place c + k * grid (its periodic images). A brick at the unwrapped coordinate e = c + d shows its particles to brick c as ghosts
+at every lattice place c + k * grid (its periodic images). Bricks are boxes in the upright coordinates of the cell (core.box); gaps between them are
+distances of their planes, so that where the cell is tilted a few copies more are sent than pairs need, never one too few. A brick at the unwrapped coordinate e = c + d shows its particles to brick c as ghosts
 when d is positive in the order z, y, x and e is near enough: so each pair of images is seen by exactly one of its two owners. d reaches over as
 many bricks, and over as many turns of the lattice, as the halo is wide.
 """
@@ -17,7 +18,8 @@ class Route:
     target: int
     offset: tuple           # source (unwrapped) - target, in bricks
     shift: np.ndarray       # (3,) angstrom
-    lower: np.ndarray
+    turns: np.ndarray       # (3,) of the cell, which make the shift
+    lower: np.ndarray       # (3,) distances from the cell's faces through the origin, angstrom
     upper: np.ndarray
 
 
@@ -37,6 +39,11 @@ def uniform_cuts(box, grid):
     for axis in range(3):
         cuts[axis][-1] = box.lengths[axis]
     return cuts
+
+
+def _heights(cuts, box):
+    """The cuts as distances between planes, angstrom."""
+    return [edges / slant for edges, slant in zip(cuts, box.slant)]
 
 
 def _edges(cuts, place):
@@ -65,11 +72,11 @@ def _axis_offsets(cuts, target, width):
 def routes_to(target, box, grid, cuts, width, whole=False):
     """The routes that end at `target`, ordered by source, then by offset (x, y, z): from the half of the surroundings that makes every pair once, or
     from the `whole` of them."""
-    at = coordinate_of(target, grid)
+    at, cuts = coordinate_of(target, grid), _heights(cuts, box)
     axes = [_axis_offsets(cuts[axis], at[axis], width) if axis < box.dimensions else [(0, 0.0)] for axis in range(3)]
     lower = np.array([cuts[axis][at[axis]] for axis in range(3)])
     upper = np.array([cuts[axis][at[axis] + 1] for axis in range(3)])
-    limit, routes = (width + 1e-9 * float(np.max(box.lengths))) ** 2, []
+    limit, routes = (width + 1e-9 * float(np.max(box.lengths))) ** 2 * box.corner_room, []
     for dx, gx in axes[0]:
         for dy, gy in axes[1]:
             for dz, gz in axes[2]:
@@ -78,7 +85,7 @@ def routes_to(target, box, grid, cuts, width, whole=False):
                 place = (at[0] + dx, at[1] + dy, at[2] + dz)
                 turns = np.array([place[axis] // grid[axis] for axis in range(3)])
                 source = rank_at([place[axis] % grid[axis] for axis in range(3)], grid)
-                routes.append(Route(source, target, (dx, dy, dz), turns * box.lengths, lower, upper))
+                routes.append(Route(source, target, (dx, dy, dz), box.translation(turns[None].astype(float))[0], turns, lower, upper))
     return sorted(routes, key=lambda route: (route.source, route.offset))
 
 
@@ -93,7 +100,7 @@ def routes_of(rank, box, grid, cuts, width, whole=False):
 
 def _possible_targets(rank, box, grid, cuts, width):
     """The ranks, in order, whose bricks may be within `width` of the rank's: `near` is symmetric."""
-    at = coordinate_of(rank, grid)
+    at, cuts = coordinate_of(rank, grid), _heights(cuts, box)
     near = [sorted({(at[axis] + d) % grid[axis] for d, _ in _axis_offsets(cuts[axis], at[axis], width)})
             if axis < box.dimensions else [0] for axis in range(3)]
     return sorted(rank_at((x, y, z), grid) for x in near[0] for y in near[1] for z in near[2])

@@ -3,9 +3,9 @@ import numpy as np
 
 from ..core.errors import PhysicsError
 from ..core.state import OWNED_FIELDS, State
-from ..kernels.packing import find_owners, wrap_rows
+from ..kernels.packing import find_owners
 from .launch import agree_on_errors
-from .migration import broken_rows, count_particles, name_ids, sort_rows, starts
+from .migration import broken_rows, count_particles, name_ids, sort_rows, starts, wrap_owned
 from .reduce import vote_any
 
 
@@ -31,8 +31,8 @@ def scatter(domain, state, arrays):
         problem = f"particles {name_ids(ids[times > 1])} are there more than once"
     agree_on_errors(domain.comm, PhysicsError(problem) if problem else None)
     owner = np.zeros(n, np.int64)
-    wrap_rows(full.position, full.image, n, state.box.lengths, state.box.dimensions)
-    find_owners(full.position, n, *domain.cuts, owner)
+    wrap_owned(full)
+    find_owners(state.box.upright(full.position[:n]), n, *domain.cuts, owner)
     mine = np.flatnonzero(owner == domain.rank)
     state.n_owned = state.n_ghost = 0
     state.reserve(len(mine))

@@ -20,7 +20,7 @@ class Domain:
 
     `halo_width` (angstrom): ghosts are the images within it, on the half of the surroundings that makes every pair once, or on the `whole` of them (for forces of
     more than pairs); it may exceed bricks and box. `cuts`: 3 arrays of grid + 1 edges from 0 to the box
-    length (default: equal bricks); the same on all ranks. Raises InputError where grid, ranks, box or cuts do not fit together.
+    length (default: equal bricks), in upright coordinates as `lower` and `upper`; the same on all ranks. Raises InputError where grid, ranks, box or cuts do not fit together.
     """
 
     def __init__(self, comm, box, grid, halo_width, cuts=None, whole=False):
@@ -57,14 +57,14 @@ class Domain:
         """Who owes which copies to whom in the box as it is; `halo` calls it after the box has changed."""
         self.incoming, self.outgoing = routes_of(self.rank, self.box, self.grid, self.cuts, self.halo_width, self._whole)
         self.plan = HaloPlan(self.rank, self.incoming, self.outgoing)
-        self._turns, self.routed = np.rint(self.plan.shift / self.box.lengths), True
+        self.routed = True
 
     def rescale(self, box):
         """Take another box: the bricks keep their fractions of it. Ghosts that are there stay the same copies, `refresh` moves them along."""
         self.box, self.routed = box, False
         self.cuts = [edges * length for edges, length in zip(self.fractions, box.lengths)]
         self._find_edges()
-        self.plan.shift[:] = self._turns * box.lengths
+        self.plan.shift[:] = box.translation(self.plan.turns)
 
     def _check(self):
         problems = []

@@ -13,6 +13,7 @@ from .migration import count_particles, name_ids
 from .persistent import Messages
 
 HALO_TAG, REFRESH_TAG, FOLD_TAG = 11, 12, 13
+ROUNDING = 1e-9                             # of an edge of a tilted cell
 
 
 class HaloPlan:
@@ -24,6 +25,7 @@ class HaloPlan:
 
     def __init__(self, rank, incoming, outgoing):
         self.shift = np.array([route.shift for route in outgoing], dtype=np.float64).reshape(-1, 3)
+        self.turns = np.array([route.turns for route in outgoing], dtype=np.float64).reshape(-1, 3)
         self.lower = np.array([route.lower for route in outgoing], dtype=np.float64).reshape(-1, 3)
         self.upper = np.array([route.upper for route in outgoing], dtype=np.float64).reshape(-1, 3)
         self.sources = sorted({route.source for route in incoming})
@@ -62,14 +64,18 @@ def halo(domain, state):
     plan = domain.plan
     if domain.expected is None:             # rows that came from a checkpoint, not from scatter or migrate
         count_particles(domain, state)
-    n, width2 = state.n_owned, domain.halo_width ** 2
+    n, box = state.n_owned, domain.box
     state.n_ghost = 0
     drop_links(plan)
     agree_on_errors(domain.comm, _misplaced(domain, state))
-    needed = select_rows(state.position, n, plan.shift, plan.lower, plan.upper, width2, plan.start, plan.index)
+    near = (state.position, n, plan.shift, plan.lower, plan.upper, np.inf, domain.halo_width**2)
+    if box.tilted:                          # distances from faces; a little wider, since a wrapped particle is in its brick to rounding only
+        width = domain.halo_width + ROUNDING * float(box.lengths.max())
+        near = (box.upright(state.position[:n]) / box.slant, n, plan.turns * box.heights, plan.lower, plan.upper, width, box.corner_room * width**2)
+    needed = select_rows(*near, plan.start, plan.index)
     if needed > len(plan.index):
         plan._grow("index", needed)
-        select_rows(state.position, n, plan.shift, plan.lower, plan.upper, width2, plan.start, plan.index)
+        select_rows(*near, plan.start, plan.index)
     plan._grow("record", needed)
     plan._grow("buffer", needed)
     pack_ghosts(state.position, state.id, state.species, plan.index, plan.start, plan.shift, plan.record, plan.record.view(np.int64))
@@ -88,10 +94,12 @@ def halo(domain, state):
 
 def _misplaced(domain, state):
     """A PhysicsError that names owned particles outside the brick, or None."""
-    n = state.n_owned
-    if not count_outside(state.position, n, domain.lower, domain.upper):
+    n, box = state.n_owned, domain.box
+    place, room = box.upright(state.position[:n]), ROUNDING * box.lengths if box.tilted else 0.0
+    lower, upper = domain.lower - room, domain.upper + room
+    if not count_outside(place, n, lower, upper):
         return None
-    inside = np.all((state.position[:n] >= domain.lower) & (state.position[:n] < domain.upper), axis=1)
+    inside = np.all((place >= lower) & (place < upper), axis=1)
     return PhysicsError(f"particles {name_ids(state.id[:n][~inside])} lie outside the brick {domain.lower} to {domain.upper} angstrom of rank "
                         f"{domain.rank}: they must migrate before ghosts are built")
 

@@ -4,17 +4,17 @@ import numpy as np
 from ..core.errors import InputError
 
 
-def choose_grid(n_ranks, box_lengths, dimensions=3):
+def choose_grid(n_ranks, heights, dimensions=3):
     """The grid (3 ints) of `n_ranks` bricks with the smallest surface, and so with the fewest ghosts; ties: more cuts along x, then y,
-    which keeps bricks close to the slabs of the Coulomb mesh. Unused axes get 1. Deterministic."""
-    lengths = np.asarray(box_lengths, dtype=np.float64)
+    which keeps bricks close to the slabs of the Coulomb mesh. Unused axes get 1. `heights` (3,) between opposite faces of the box. Deterministic."""
+    heights = np.asarray(heights, dtype=np.float64)
     best = None
     for nx in _divisors(n_ranks):
         for ny in _divisors(n_ranks // nx):
             grid = (nx, ny, n_ranks // nx // ny)
             if any(count > 1 for count in grid[dimensions:]):
                 continue
-            edge = (lengths / grid)[:dimensions]
+            edge = (heights / grid)[:dimensions]
             surface = sum(np.prod(np.delete(edge, axis)) for axis in range(dimensions))
             key = (float(f"{surface:.9e}"), -nx, -ny)           # rounded: the last bits must not decide a tie
             if best is None or key < best[0]:
@@ -71,14 +71,14 @@ class Layout:
         problems = check_layout(world.size, replicas, ranks_per_replica, grid, dimensions)
         if problems:
             raise InputError(problems)
-        lengths = np.ones(3) if box is None else box.lengths
+        heights = np.ones(3) if box is None else box.heights
         self.world = world
         self.n_replicas = replicas
         self.ranks_per_replica = ranks_per_replica
         self.n_groups = world.size // ranks_per_replica
         self.group = world.rank // ranks_per_replica
         self.replicas = list(range(self.group, replicas, self.n_groups))
-        self.grid = choose_grid(ranks_per_replica, lengths, dimensions) if grid is None else tuple(int(count) for count in grid)
+        self.grid = choose_grid(ranks_per_replica, heights, dimensions) if grid is None else tuple(int(count) for count in grid)
         self.domain_comm = world.Split(self.group, world.rank)
         self.leader_comm = self._split_leaders()
 

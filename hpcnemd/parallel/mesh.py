@@ -73,7 +73,7 @@ def _parts(complex_counts):
 
 
 class Brick:
-    """A rank's piece of the mesh: every point that a particle inside [lower - margin, upper + margin) (angstrom) touches.
+    """A rank's piece of the mesh: every point that a particle inside [lower - margin, upper + margin) (angstrom, upright coordinates) touches.
 
     An axis that the domain spans, margins included, is covered once from `lower`: positions are brought into that period. `first`, `last` (3,):
     lowest and highest floor(u) of a particle; `low`, `period` (3,) mesh units, as kernels.mesh.spread wants them; `count` (3,) points used."""
@@ -105,7 +105,7 @@ class Brick:
 
 class DistributedMesh:
     """Bricks, slabs and their traffic over one communicator. `shape` (3,) mesh points, `order` of the splines, `lengths` (3,) angstrom,
-    `lower`, `upper` (3,) of this rank's domain, `margin` angstrom that particles may lie outside it. Collective."""
+    `lower`, `upper` (3,) of this rank's domain, `margin` (3,) angstrom that particles may lie outside it, all in upright coordinates. Collective."""
 
     def __init__(self, comm, shape, order, lengths, lower, upper, margin):
         self.comm, self.shape = comm, np.asarray(shape, dtype=np.int64)

@@ -21,7 +21,7 @@ def migrate(domain, state, step=0):
     """Collective over domain.comm. Wraps the owned positions, moves every particle to the rank that owns its place, drops the ghosts.
 
     Afterwards the owned rows are ordered by cells of about 5 angstrom (x slowest) and by id inside a cell, so the order depends on the places
-    only, and all forces are 0. `position + image * L` is unchanged to rounding. Raises PhysicsError on all ranks, naming `step` and the ids, where
+    only, and all forces are 0. `position + box.translation(image)` is unchanged to rounding. Raises PhysicsError on all ranks, naming `step` and the ids, where
     a position or velocity is not finite, or where a particle is missing or there twice.
     """
     n = state.n_owned
@@ -30,15 +30,23 @@ def migrate(domain, state, step=0):
     if domain.size == 1:
         if problem:
             raise PhysicsError(problem)
-        wrap_rows(state.position, state.image, n, state.box.lengths, state.box.dimensions)
+        wrap_owned(state)
     else:
         owner = np.full(n, domain.rank, np.int64)
         if not problem:
-            wrap_rows(state.position, state.image, n, state.box.lengths, state.box.dimensions)
-            find_owners(state.position, n, *domain.cuts, owner)
+            wrap_owned(state)
+            find_owners(state.box.upright(state.position[:n]), n, *domain.cuts, owner)
         _move(domain, state, owner, problem)
     sort_rows(domain, state)
     count_particles(domain, state, step)
+
+
+def wrap_owned(state):
+    """Owned positions into the cell, image counts along."""
+    if state.box.tilted:
+        state.box.wrap(state.position[:state.n_owned], state.image[:state.n_owned])
+    else:
+        wrap_rows(state.position, state.image, state.n_owned, state.box.lengths, state.box.dimensions)
 
 
 def broken_rows(domain, state, step):
@@ -116,7 +124,7 @@ def sort_rows(domain, state):
             break
         cell *= 2.0                         # a vast box of few particles
     key, order = np.empty(n, np.int64), np.empty(n, np.int64)
-    cell_keys(state.position, n, domain.lower, counts / extent, counts, key)
+    cell_keys(state.box.upright(state.position[:n]), n, domain.lower, counts / extent, counts, key)
     order_rows(key, state.id, n, np.empty(int(np.prod(counts)) + 1, np.int64), order)
     for name in OWNED_FIELDS:
         rows = getattr(state, name)
