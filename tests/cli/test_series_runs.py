@@ -173,3 +173,18 @@ def test_what_cannot_be_run_is_told_before_any_work(whole, tmp_path, monkeypatch
         point_number(ionic_conductivity, "1")
     monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "3")
     assert point_number(conductivity_series, "task") == 3 and point_number(ionic_conductivity, None) is None
+
+
+def test_every_point_finds_its_own_cell(tmp_path):
+    """With run.npt a point begins at constant pressure and goes on in its mean cell; the report tells it beside the conductivities."""
+    text = DECK.format(folder=tmp_path / "cells").replace('equilibrate = "0.2 ps"', 'npt = "0.8 ps"').replace('"none", ', "").replace("measure = \"1.6 ps\"", 'measure = "0.4 ps"')
+    (tmp_path / "cells.toml").write_text(text)
+    loaded = load_deck(tmp_path / "cells.toml")
+    prepared = loaded.experiment.prepare(loaded.deck, tmp_path)
+    assert conductivity_series.launch(prepared, SerialComm(), loaded.folder, loaded.text) == 2
+    numbers = json.loads(conductivity_series.analyse(loaded.folder).to_json())
+    for (name, point), start in zip(numbers["points"].items(), (6.5, 6.6)):
+        edge = point["cell"]["edges"][0]["value"]
+        assert abs(edge - 2 * start) > 1e-3
+        stored = ensemble.read(loaded.folder / name / "ensemble.h5")
+        assert float(stored.attributes["volume"]) == pytest.approx(edge**3, rel=1e-6)
