@@ -26,8 +26,8 @@ class Spme:
         self.margin, self.remove_net_force = float(margin), remove_net_force
         self.comm = SerialComm() if domain is None else domain.comm
         lower, upper = (np.zeros(3), box.lengths) if domain is None else (domain.lower, domain.upper)
-        self.mesh = DistributedMesh(self.comm, settings.mesh, settings.order, box.lengths, lower, upper, self.margin * box.slant)
         self.path = choose_path(path)
+        self.mesh = DistributedMesh(self.comm, settings.mesh, settings.order, box.lengths, lower, upper, self.margin * box.slant, self.path)
         self.spread, self.gather = _loops(settings.order, self.path, self.mesh.brick)
         self.influence = np.zeros(self.mesh.fft.spectrum_shape)
         self.rescale(box)

@@ -6,6 +6,8 @@ Any number of ranks works, also more than there are planes. One rank makes no MP
 import numpy as np
 
 from ..kernels import mesh as kernels
+from ..kernels import transform
+from ..kernels.simd import choose_path
 from .persistent import Messages
 
 TAG_DEPOSIT, TAG_COLLECT = 211, 212
@@ -17,9 +19,10 @@ def cut(points, ranks):
 
 
 class SlabFFT:
-    """Real three-dimensional transform: rank r holds real [x0:x1, :, :] and spectrum [:, y0:y1, :nz // 2 + 1], both possibly empty."""
+    """Real three-dimensional transform: rank r holds real [x0:x1, :, :] and spectrum [:, y0:y1, :nz // 2 + 1], both possibly empty.
+    `path`: one of kernels.simd.PATHS or "auto"; numpy transforms where it is plain."""
 
-    def __init__(self, shape, comm):
+    def __init__(self, shape, comm, path="auto"):
         self.shape, self.comm = tuple(int(n) for n in shape), comm
         nx, ny, nz = self.shape
         self.modes = nz // 2 + 1
@@ -29,6 +32,12 @@ class SlabFFT:
         self.nx, self.ny = int(np.diff(self.x_edges)[rank]), int(np.diff(self.y_edges)[rank])
         self.slab_shape, self.spectrum_shape = (self.nx, ny, nz), (nx, self.ny, self.modes)
         self.spectrum = np.empty(self.spectrum_shape, complex)
+        self.vector = choose_path(path) != "plain"
+        if self.vector:
+            self._plans = [array for points in self.shape for array in transform.plan(points)]
+            self._work = transform.workspace(max(self.shape))
+            self._sizes = self.nx, ny, nz, self.modes
+            self._flat = self.spectrum.reshape(-1).view(float)
         if comm.size > 1:
             self._half = np.empty((self.nx, ny, self.modes), complex)
             self._by_x = np.empty(self._half.size, complex)
@@ -41,8 +50,13 @@ class SlabFFT:
     def forward(self, slab):
         """Collective. Spectrum (nx, own y, nz // 2 + 1) complex of a slab (own x, ny, nz): a buffer of this object, the next call overwrites it."""
         spectrum = self.spectrum
+        if self.comm.size == 1 and self.vector:
+            transform.forward(slab.reshape(-1), *self._sizes, self._flat, 1, *self._plans, self._work)
+            return spectrum
         half = self._half if self.comm.size > 1 else spectrum
-        if self.nx:
+        if self.vector:
+            transform.forward(slab.reshape(-1), *self._sizes, half.reshape(-1).view(float), 0, *self._plans, self._work)
+        elif self.nx:
             np.fft.rfft(slab, axis=2, out=half)
             np.fft.fft(half, axis=1, out=half)
         if self.comm.size > 1:
@@ -50,18 +64,30 @@ class SlabFFT:
                 self._by_x[start:stop].reshape(self.nx, y1 - y0, self.modes)[...] = half[:, y0:y1]
             # blocks arrive in the order of x, that is as planes of the spectrum
             self.comm.Alltoallv([self._by_x.view(float), self._part_x], [spectrum.reshape(-1).view(float), self._part_y])
-        return np.fft.fft(spectrum, axis=0, out=spectrum) if self.ny else spectrum
+        if self.vector:
+            transform.lines(self._flat, 1, self.shape[0], 2 * self.ny * self.modes, *self._plans[:2], transform.FORWARD, self._work)
+        elif self.ny:
+            np.fft.fft(spectrum, axis=0, out=spectrum)
+        return spectrum
 
     def backward(self, spectrum, slab):
         """Collective. The inverse of `forward`, normalised, into `slab`; `spectrum` must be the buffer that `forward` returned, and is spoiled."""
+        factor = 1.0 / (self.shape[0] * self.shape[1] * self.shape[2])
+        if self.comm.size == 1 and self.vector:
+            transform.backward(self._flat, *self._sizes, slab.reshape(-1), 1, *self._plans, factor, self._work)
+            return slab
         half = self._half if self.comm.size > 1 else spectrum
-        if self.ny:
+        if self.vector:
+            transform.lines(self._flat, 1, self.shape[0], 2 * self.ny * self.modes, *self._plans[:2], transform.BACKWARD, self._work)
+        elif self.ny:
             np.fft.ifft(spectrum, axis=0, out=spectrum)
         if self.comm.size > 1:
             self.comm.Alltoallv([spectrum.reshape(-1).view(float), self._part_y], [self._by_x.view(float), self._part_x])
             for start, stop, y0, y1 in self._blocks:
                 half[:, y0:y1] = self._by_x[start:stop].reshape(self.nx, y1 - y0, self.modes)
-        if self.nx:
+        if self.vector:
+            transform.backward(half.reshape(-1).view(float), *self._sizes, slab.reshape(-1), 0, *self._plans, factor, self._work)
+        elif self.nx:
             np.fft.ifft(half, axis=1, out=half)
             np.fft.irfft(half, n=self.shape[2], axis=2, out=slab)
         return slab
@@ -105,12 +131,13 @@ class Brick:
 
 class DistributedMesh:
     """Bricks, slabs and their traffic over one communicator. `shape` (3,) mesh points, `order` of the splines, `lengths` (3,) angstrom,
-    `lower`, `upper` (3,) of this rank's domain, `margin` (3,) angstrom that particles may lie outside it, all in upright coordinates. Collective."""
+    `lower`, `upper` (3,) of this rank's domain, `margin` (3,) angstrom that particles may lie outside it, all in upright coordinates; `path` as in
+    SlabFFT. Collective."""
 
-    def __init__(self, comm, shape, order, lengths, lower, upper, margin):
+    def __init__(self, comm, shape, order, lengths, lower, upper, margin, path="auto"):
         self.comm, self.shape = comm, np.asarray(shape, dtype=np.int64)
         self.order, self.margin = order, margin
-        self.fft = SlabFFT(shape, comm)
+        self.fft = SlabFFT(shape, comm, path)
         self.slab = np.zeros(self.fft.slab_shape)
         self.place(lengths, lower, upper)
 
