@@ -37,12 +37,13 @@ def displaced(cell, size=0.1, seed=11):
     return box, kinds, species, position + size * np.random.default_rng(seed).standard_normal(position.shape)
 
 
-def random_ions(n, lengths=(9.0, 11.0, 7.5), seed=5):
+def random_ions(n, lengths=(9.0, 11.0, 7.5), seed=5, skew=(0.0, 0.0, 0.0)):
     """n ions of charges 1, 2 and -1 at random places, neutral: short distances and large forces on purpose."""
     kinds = Species(("A", "B", "C"), [1.0, 2.0, 3.0], [1.0, 2.0, -1.0], [1.0, 2.0, -1.0])
     species = np.array([0, 2, 1, 2, 2] * (n // 5))
     rng = np.random.default_rng(seed)
-    return Box(lengths), kinds, species, rng.uniform(0, 1, (len(species), 3)) * np.asarray(lengths)
+    box = Box(lengths, skew=skew)
+    return box, kinds, species, box.placed(rng.uniform(0, 1, (len(species), 3)) * np.asarray(lengths))
 
 
 def counts_of(cell):
@@ -52,12 +53,12 @@ def counts_of(cell):
 def real_space(box, position, charge, beta, cutoff, erfc=erfc):
     """(energy eV, forces (n, 3) eV/angstrom, virial (3, 3) eV) of k_e q_i q_j erfc(beta r)/r over all pairs of images within the cutoff."""
     energy, force, virial = 0.0, np.zeros_like(position), np.zeros((3, 3))
-    reach = [range(-m, m + 1) for m in (math.ceil(cutoff / length) + 1 for length in box.lengths)]
-    apart = position[:, None] - position[None]
-    apart -= np.round(apart / box.lengths) * box.lengths
+    reach = [range(-m, m + 1) for m in (math.ceil(cutoff / height) + 1 for height in box.heights)]
+    upright = box.upright(position)
+    apart = position[:, None] - position[None] - np.round((upright[:, None] - upright[None]) / box.lengths) @ box.matrix
     for turn in itertools.product(*reach):
-        shift = np.array(turn) * box.lengths
-        if np.linalg.norm(np.maximum(np.abs(shift) - 0.5 * box.lengths, 0)) > cutoff:
+        shift = np.array(turn) @ box.matrix
+        if np.linalg.norm(np.maximum(np.abs(turn) - 0.5, 0.0) * box.heights) > cutoff * math.sqrt(box.corner_room):
             continue
         r = apart + shift
         square = (r * r).sum(2)

@@ -72,7 +72,9 @@ def structure_lines(system):
     counts = Counter(structure.names)
     distance, i, j = nearest_pair(structure)
     yield f"{len(structure.names)} ions: " + ", ".join(f"{counts[name]} {name}" for name in system.kinds.names)
-    yield "cell " + " x ".join(f"{edge:.6g}" for edge in box.lengths[:box.dimensions]) + f" angstrom, volume {box.volume:.6g} angstrom^3"
+    yield "cell " + " x ".join(f"{edge:.6g}" for edge in box.edges[:box.dimensions]) + f" angstrom, volume {box.volume:.6g} angstrom^3"
+    if box.tilted:
+        yield f"tilted: xy {box.tilts[0]:.6g}, xz {box.tilts[1]:.6g}, yz {box.tilts[2]:.6g} angstrom; faces are {' x '.join(f'{height:.6g}' for height in box.heights)} angstrom apart"
     if box.dimensions == 3 and system.forcefield.units == "metal":
         yield f"density {mass_density(structure, system.kinds, system.species):.4f} g/cm3"
     yield from structure.notes
@@ -130,14 +132,14 @@ def engine_lines(system):
 def layout_lines(deck, system, ranks):
     from ..parallel.layout import choose_grid, choose_ranks_per_replica
     per_replica = deck.parallel.ranks_per_replica or choose_ranks_per_replica(ranks, deck.run.replicas)
-    grid = deck.parallel.grid or choose_grid(per_replica, system.box.lengths, system.box.dimensions)
+    grid = deck.parallel.grid or choose_grid(per_replica, system.box.heights, system.box.dimensions)
     groups = ranks // per_replica
     rounds = -(-deck.run.replicas // groups)
     yield (f"{deck.run.replicas} replica{'s' * (deck.run.replicas > 1)} on {groups} group{'s' * (groups > 1)} of {per_replica} rank{'s' * (per_replica > 1)}"
            + (f", {rounds} one after another" if rounds > 1 else ""))
     if deck.parallel.balance == "time" and per_replica > 1:
         yield "the cuts between domains follow measured times (parallel.balance = \"time\"): not reproducible"
-    edge = system.box.lengths / np.array(grid)
+    edge = system.box.heights / np.array(grid)
     yield f"domains {' x '.join(str(n) for n in grid)}, each {' x '.join(f'{one:.4g}' for one in edge)} angstrom, {len(system.species) / per_replica:.4g} ions"
     if system.engine is not None:
         return

@@ -1,5 +1,6 @@
 """Constant pressure by stochastic cell rescaling: isotropic Bernetti and Bussi, J. Chem. Phys. 153, 114107 (2020); by axes Del Tatto, Raiteri, Bernetti,
-Bussi, Appl. Sci. 12, 1139 (2022); here for orthorhombic cells.
+Bussi, Appl. Sci. 12, 1139 (2022); here for strains along x, y and z. A tilted cell is strained with all that is in it: xy / lx, xz / lx and yz / ly stay, and
+its angles where all three strains are one; shear strains of its own it has none.
 
 The logarithms e of the edges that may change (all three as one; two as one and the third; each) follow d e = -b (P0 - P) dt + sqrt(2 kT b / (m V)) dW with
 b = compressibility / (3 time), P the mean of the pressure along the m edges of e, momenta taken along inversely. Every move of a few time steps is a proposal

@@ -55,7 +55,8 @@ class Series(Observer):
         row = self.taken
         where = np.empty((len(sim.colour.mass), 3))
         state = sim.state
-        species_positions(state.n_owned, state.species, state.position, state.image, state.box.lengths, where)
+        place, lengths = (state.unwrapped(), np.zeros(3)) if state.box.tilted else (state.position, state.box.lengths)
+        species_positions(state.n_owned, state.species, place, state.image, lengths, where)
         self.data["species_displacement"][row] = ordered_sum(sim.comm, where.ravel()).reshape(where.shape)
         self.correlator.add((self.data["species_displacement"][row] - self.data["species_displacement"][0]).ravel())
         if row == 0:

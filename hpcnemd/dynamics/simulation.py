@@ -1,7 +1,6 @@
 """One replica in motion: the particles, the forces, the drive and the thermostat of a phase, and the few numbers that all ranks share."""
 import numpy as np
 
-from ..core.box import Box
 from ..core.errors import InputError, PhysicsError
 from ..core.units import BOLTZMANN
 from ..kernels import step_numbers
@@ -135,10 +134,10 @@ class Simulation:
 
     # ---- the box ----------------------------------------------------------------------------------------------------
     def take_box(self, lengths):
-        """The box and all that depends on it, but no particle: for positions that belong to `lengths` (3,) angstrom."""
+        """The box and all that depends on it, but no particle: for positions that belong to `lengths` (3,) angstrom; a tilted cell keeps its skew."""
         if np.array_equal(lengths, self.state.box.lengths):
             return
-        self.state.box = Box(lengths, self.state.box.dimensions)
+        self.state.box = self.state.box.with_lengths(lengths)
         self.domain.rescale(self.state.box)
         self.forces.rescale(self.state.box)
         self.stretch = self.state.box.lengths / self.built_lengths

@@ -64,6 +64,8 @@ def garnet_classes():
 
 def reference_of(table, system, supercell):
     """The SiteReference of an OrderTable for the System as it was built. Raises InputError."""
+    if system.box.tilted:
+        raise InputError("[order]: sites are followed in orthorhombic cells only; write structure.orthorhombic (`hpcnemd check` without [order] says which), or leave [order] out")
     cells = np.array(table.cells or supercell)
     names = system.kinds.names
     if table.sites is not None:

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..core.box import Box
+from ..core.box import Box, reduced, standard
 from ..core.errors import InputError
 from ..core.random import generator
 from ..core.units import AVOGADRO, MASS
@@ -34,24 +34,26 @@ def load_structure(table, base=".", charges=None):
     balanced and occupancies rounded. Raises InputError."""
     notes = []
     random = generator(table.seed, "structure")
-    crystal = _crystal(table, base, charges, notes)
+    crystal = _crystal(table, base, charges, notes, table.grains is not None)
     if table.grains is None:
         atoms = fill(crystal, table.exclusion, random)
     else:
         crystals, of_grain = [(crystal, table.exclusion)], np.zeros(table.grains.number, int)
         for number, phase in enumerate(table.phases, 1):
-            crystals.append((_crystal(phase, base, charges, notes), phase.exclusion))
+            crystals.append((_crystal(phase, base, charges, notes, True), phase.exclusion))
             of_grain[list(phase.grains)] = number
         atoms, told = build_grains(crystals, table.grains, of_grain, charges, random)
         notes += told
+    if table.grains is None:
+        _reduce(atoms, table, notes)
     return Structure(Box.from_matrix(atoms.cell.array), atoms.get_chemical_symbols(), np.ascontiguousarray(atoms.positions), atoms.arrays.get("grain"),
                      tuple(notes), crystal.drawn or table.grains is not None)
 
 
-def _crystal(table, base, charges, notes):
-    """The Sites of a CellTable, in an orthorhombic cell, with their numbers of ions."""
+def _crystal(table, base, charges, notes, for_grains):
+    """The Sites of a CellTable, in a standard cell (an orthorhombic one `for_grains`), with their numbers of ions."""
     atoms = read_atoms(table, base)
-    atoms = _orthorhombic(atoms, table.orthorhombic, notes)
+    atoms = _standard(atoms, table.orthorhombic, notes, for_grains)
     if table.lattice is not None:
         atoms = rescaled(atoms, table.lattice)
     if table.density is not None:
@@ -59,22 +61,27 @@ def _crystal(table, base, charges, notes):
     return _populated(atoms.repeat(table.supercell), table, charges, notes)
 
 
-def _orthorhombic(atoms, strain, notes):
-    """The Atoms, or the smallest orthorhombic supercell of them."""
+def _standard(atoms, strain, notes, for_grains):
+    """The Atoms with a along x and b in the plane of x and y, or the smallest orthorhombic supercell of them."""
     cell = atoms.cell.array
     if is_orthorhombic(cell):
         return atoms
     shape = " ".join(f"{x:.5g}" for x in atoms.cell.cellpar())
-    if strain is None:
-        hints = []
-        for allowed in (1e-6, 0.01, 0.03):
-            found = orthorhombic_matrix(cell, allowed)
-            if found is not None and (not hints or round(abs(np.linalg.det(found[0]))) < hints[-1][1]):
-                hints.append((allowed, round(abs(np.linalg.det(found[0])))))
-        offers = " or ".join(f"structure.orthorhombic = {allowed:g} ({cells} cells, {cells * len(atoms)} sites)" for allowed, cells in hints)
-        raise InputError(f"structure: the cell is not orthorhombic (a b c alpha beta gamma: {shape}); "
-                         + (f"write {offers}: the largest strain with which an orthorhombic supercell may be made of it" if hints
-                            else "no orthorhombic supercell of up to 200 cells is within a strain of 3 %; make one with ase.build.make_supercell"))
+    matrix, turn = standard(cell)
+    if strain is None and not is_orthorhombic(matrix):
+        hints = [(allowed, cells, cells * len(atoms)) for allowed, cells in _orthorhombic_cells(cell)]
+        offers = " or ".join(f"structure.orthorhombic = {allowed:g} ({cells} cells, {sites} sites)" for allowed, cells, sites in hints)
+        if for_grains:
+            raise InputError(f"structure: grains are cut from orthorhombic cells, and this one is not orthorhombic (a b c alpha beta gamma: {shape}); "
+                             + (f"write {offers}: the largest strain with which an orthorhombic supercell may be made of it" if hints
+                                else "no orthorhombic supercell of up to 200 cells is within a strain of 3 %; make one with ase.build.make_supercell"))
+        notes += [f"cell not orthorhombic (a b c alpha beta gamma: {shape}): it stays as it is" + (f"; the choice would be {offers}, whose steps cost less per ion" if hints else "")]
+    if strain is None or is_orthorhombic(matrix):
+        if not np.array_equal(turn, np.eye(3)):
+            notes.append("the cell was turned, and forces with it: a along x, b in the plane of x and y; rows of the turn: " + np.array2string(turn, precision=6, separator=", ").replace("\n", ""))
+        atoms.set_cell(np.diag(np.diag(matrix)) if is_orthorhombic(matrix) else matrix)
+        atoms.positions[:] = atoms.positions @ turn
+        return atoms
     found = orthorhombic_supercell(atoms, strain)
     if found is None:
         raise InputError(f"structure.orthorhombic = {strain:g}: no orthorhombic supercell of up to 200 cells is within this strain "
@@ -82,6 +89,24 @@ def _orthorhombic(atoms, strain, notes):
     whole, matrix, off = found
     notes.append(f"orthorhombic supercell of {round(abs(np.linalg.det(matrix)))} cells, rows {matrix.tolist()} of the lattice vectors, largest strain {off:.2g}")
     return whole
+
+
+def _orthorhombic_cells(cell):
+    """[(strain, number of cells)] of the orthorhombic supercells of falling size."""
+    hints = []
+    for allowed in (1e-6, 0.01, 0.03):
+        found = orthorhombic_matrix(cell, allowed)
+        if found is not None and (not hints or round(abs(np.linalg.det(found[0]))) < hints[-1][1]):
+            hints.append((allowed, round(abs(np.linalg.det(found[0])))))
+    return hints
+
+
+def _reduce(atoms, table, notes):
+    """In place: tilts of at most half an edge."""
+    matrix, change = reduced(atoms.cell.array)
+    if not np.array_equal(change, np.eye(3)):
+        notes.append(f"tilts reduced to the equivalent cell with the rows {change.tolist()} of the cell vectors")
+        atoms.set_cell(matrix)
 
 
 def _populated(atoms, table, charges, notes):
@@ -122,6 +147,8 @@ def nearest_pair(structure):
     position, image = structure.positions.copy(), np.zeros((len(structure.names), 3), np.int64)
     box.wrap(position, image)
     used = slice(0, box.dimensions)
+    if box.tilted:
+        return _nearest_tilted(box, position)
     edge = float(box.lengths[used].min())
     if len(position) < 2:
         return edge, 0, 0
@@ -131,15 +158,32 @@ def nearest_pair(structure):
     return min(float(distance[i, 1]), edge), i, j
 
 
+def _nearest_tilted(box, position):
+    from scipy.spatial import cKDTree
+    reach = 1.13 * (box.volume / len(position)) ** (1 / 3)         # no packing of as many points keeps them further apart
+    rows, places = box.images_within(position, reach)
+    distance, index = cKDTree(places).query(position, k=2)
+    i = int(np.argmin(distance[:, 1]))
+    return float(distance[i, 1]), i, int(rows[index[i][0] if index[i][0] != i else index[i][1]])
+
+
 def close_pairs(structure, distance):
-    """[(distance, i, j)] of all pairs of ions nearer than `distance` (angstrom; at most half the shortest edge is looked at), nearest image."""
+    """[(distance, i, j)] of all pairs of ions nearer than `distance` (angstrom): in tilted cells of all images, in others of the nearest one, up to half the
+    shortest edge."""
     from scipy.spatial import cKDTree
     box = structure.box
-    reach = min(distance, 0.499 * float(box.lengths[:box.dimensions].min()))
+    reach = distance if box.tilted else min(distance, 0.499 * float(box.lengths[:box.dimensions].min()))
     if reach <= 0:
         return []
     position, image = structure.positions.copy(), np.zeros((len(structure.names), 3), np.int64)
     box.wrap(position, image)
+    if box.tilted:
+        rows, places = box.images_within(position, reach)
+        pairs = cKDTree(places).query_pairs(reach, output_type="ndarray")
+        first, second = rows[pairs].T
+        pairs = pairs[(pairs[:, 0] < len(position)) & (first < second)]
+        apart = np.linalg.norm(places[pairs[:, 0]] - places[pairs[:, 1]], axis=1)
+        return sorted((float(r), int(i), int(j)) for r, (i, j) in zip(apart, rows[pairs]))
     pairs = cKDTree(position[:, :box.dimensions], boxsize=box.lengths[:box.dimensions]).query_pairs(reach, output_type="ndarray")
     apart = position[pairs[:, 0]] - position[pairs[:, 1]]
     apart -= box.lengths * np.round(apart / box.lengths)

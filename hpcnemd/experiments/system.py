@@ -18,7 +18,7 @@ from ..parallel.balance import Balance
 from ..parallel.domain import Domain
 from .structures import Structure, close_pairs, kinds_of, load_structure, structure_problems
 
-CUTOFF_LIMIT = 3.0      # box lengths: beyond it a particle would have hundreds of images of itself in its list
+CUTOFF_LIMIT = 3.0      # distances between faces: beyond it a particle would have hundreds of images of itself in its list
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class System:
 
 def cutoff_limit(box):
     """The largest cutoff for a box, angstrom."""
-    return CUTOFF_LIMIT * float(box.lengths[:box.dimensions].min())
+    return CUTOFF_LIMIT * float(box.heights[:box.dimensions].min())
 
 
 def prepare_system(structure, forcefield, coulomb="spme", accuracy=1e-5, cutoff=None, skin=1.0, truncation="shift_force", damping=None,
@@ -61,7 +61,7 @@ def prepare_system(structure, forcefield, coulomb="spme", accuracy=1e-5, cutoff=
     limit = cutoff_limit(structure.box)
     if cutoff > limit:
         problems.append(f"forcefield.cutoff = \"{cutoff:g} angstrom\": the limit for this cell is {limit:.4g} angstrom ({CUTOFF_LIMIT:g} times its "
-                        "shortest edge); write a smaller cutoff, or repeat the cell with structure.supercell")
+                        f"{'smallest distance between faces' if structure.box.tilted else 'shortest edge'}); write a smaller cutoff, or repeat the cell with structure.supercell")
     if problems:
         raise InputError(problems)
     kinds, species = kinds_of(structure, forcefield)

@@ -129,7 +129,7 @@ class AseForces:
         """Atoms of the particles and ghosts as they stand (after `halo`)."""
         n = state.n_owned if self.whole else state.n_all
         if self.whole:
-            cell, periods = self.box.lengths, np.arange(3) < self.box.dimensions
+            cell, periods = self.box.matrix, np.arange(3) < self.box.dimensions
         else:                               # for calculators that divide by a volume
             cell, periods = self.box.lengths + 2 * self.domain.halo_width, False
         self._atoms = self._empty(numbers=self._numbers[state.species[:n]], positions=state.position[:n], cell=cell, pbc=periods)
@@ -139,7 +139,7 @@ class AseForces:
         """Take another box."""
         self.box = box
         if self.whole and self._atoms is not None:
-            self._atoms.set_cell(box.lengths, scale_atoms=False)
+            self._atoms.set_cell(box.matrix, scale_atoms=False)
 
     def keep_accuracy(self):
         """There is no mesh."""

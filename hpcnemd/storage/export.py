@@ -33,9 +33,8 @@ def export(path, target, kind, start=0, stop=None, stride=1, unwrap=False):
 
 def _extxyz(out, frames, frame, position, velocity, unwrap):
     """Velocity in angstrom/fs as `velo`; ASE's own velocity unit differs, so its column name is not used."""
-    edges = frames.edges[frame]
     columns = "species:S:1:pos:R:3:id:I:1" + (":velo:R:3" if velocity is not None else "")
-    lattice = " ".join(repr(float(x)) for x in np.diag(edges).ravel())
+    lattice = " ".join(repr(float(x)) for x in frames.cell(frame).ravel())
     out.write(f"{len(position)}\nLattice=\"{lattice}\" Properties={columns} pbc=\"T T T\" time={float(frames.time[frame])!r} step={int(frames.step[frame])}\n")
     names = [frames.names[kind].split("_")[0] for kind in frames.species]
     for row, name in enumerate(names):
@@ -45,9 +44,15 @@ def _extxyz(out, frames, frame, position, velocity, unwrap):
 
 def _lammps(out, frames, frame, position, velocity, unwrap):
     """Lengths in angstrom; velocities in angstrom/ps, as in LAMMPS' metal units; types count from 1."""
-    edges = frames.edges[frame]
-    out.write(f"ITEM: TIMESTEP\n{int(frames.step[frame])}\nITEM: NUMBER OF ATOMS\n{len(position)}\nITEM: BOX BOUNDS pp pp pp\n")
-    out.writelines(f"0.0 {float(edge)!r}\n" for edge in edges)
+    cell = frames.cell(frame)
+    tilts = cell[[1, 2, 2], [0, 0, 1]]
+    out.write(f"ITEM: TIMESTEP\n{int(frames.step[frame])}\nITEM: NUMBER OF ATOMS\n{len(position)}\nITEM: BOX BOUNDS {'xy xz yz ' if tilts.any() else ''}pp pp pp\n")
+    if tilts.any():                         # bounds of the box that holds the cell
+        (xy, xz, yz), (lx, ly, lz) = tilts.tolist(), np.diag(cell).tolist()
+        bounds = (min(0.0, xy, xz, xy + xz), lx + max(0.0, xy, xz, xy + xz), xy), (min(0.0, yz), ly + max(0.0, yz), xz), (0.0, lz, yz)
+        out.writelines(f"{low!r} {high!r} {tilt!r}\n" for low, high, tilt in bounds)
+    else:
+        out.writelines(f"0.0 {float(edge)!r}\n" for edge in np.diag(cell))
     image = frames.read("image", frame)
     place = "xu yu zu" if unwrap else "x y z"
     out.write(f"ITEM: ATOMS id type element {place} ix iy iz" + (" vx vy vz\n" if velocity is not None else "\n"))

@@ -1,6 +1,7 @@
 """Trajectories as H5MD files (de Buyl, Colberg, Hoefling, Comput. Phys. Commun. 185, 1546 (2014)): rows in the order of particle ids, whatever the ranks.
 
-Positions are stored wrapped, with their image counts: position + image * edges is the unwrapped place, exactly as in the run.
+Positions are stored wrapped, with their image counts: position + image * edges (image @ edges where the cell is tilted, and edges are
+a matrix whose rows are the cell vectors) is the unwrapped place, exactly as in the run.
 """
 import numpy as np
 
@@ -25,7 +26,7 @@ class TrajectoryWriter:
         self.comm, self.writer, self.velocities = comm, writer, bool(velocities)
         self.ids = sorted_ids(comm, state.id[state.owned])
         self.bounds = writer.bounds(len(self.ids))
-        self.series = _series(len(self.ids), velocities)
+        self.series = _series(len(self.ids), velocities, state.box.tilted)
         row = sum(int(np.prod(one.shape)) * np.dtype(one.dtype).itemsize for one in self.series)
         self.burst = max(1, int(burst or min(1000, BURST_BYTES // max(1, row))))
         self.pending, self.times = [], []
@@ -57,7 +58,7 @@ class TrajectoryWriter:
         state.box.wrap(position, image)
         arrays = [position, image.astype(np.int32, copy=False)] + ([state.velocity[owned].copy()] if self.velocities else [])
         self.pending.append((state.id[owned].copy(), arrays))
-        self.times.append((int(step), float(time), state.box.lengths.copy()))
+        self.times.append((int(step), float(time), state.box.matrix if state.box.tilted else state.box.lengths.copy()))
         if len(self.pending) >= self.burst:
             self.flush()
 
@@ -72,7 +73,7 @@ class TrajectoryWriter:
         steps, times, edges = zip(*self.times)
         for name, values, dtype in (("step", steps, "<i8"), ("time", times, "<f8")):
             blocks[f"{GROUP}/position/{name}"] = (0, np.array(values if root else (), dtype))
-        blocks[f"{GROUP}/box/edges/value"] = (0, np.array(edges if root else np.empty((0, 3)), "<f8"))
+        blocks[f"{GROUP}/box/edges/value"] = (0, np.array(edges if root else np.empty((0,) + edges[0].shape), "<f8"))
         self.pending, self.times = [], []
         self.file.append(count, blocks)
 
@@ -83,14 +84,14 @@ class TrajectoryWriter:
             self.file.finish()
 
 
-def _series(rows, velocities):
+def _series(rows, velocities, tilted):
     others = ["image", "box/edges"] + (["velocity"] if velocities else [])
     links = {kind: tuple(f"{GROUP}/{other}/{kind}" for other in others) for kind in ("step", "time")}
     series = [blueprint.Series(f"{GROUP}/position/value", (rows, 3), "<f8", "Angstrom", "wrapped into the box"),
-              blueprint.Series(f"{GROUP}/image/value", (rows, 3), "<i4", "", "periods: position + image * edges is the unwrapped place")]
+              blueprint.Series(f"{GROUP}/image/value", (rows, 3), "<i4", "", f"periods: position + image {'@' if tilted else '*'} edges is the unwrapped place")]
     if velocities:
         series.append(blueprint.Series(f"{GROUP}/velocity/value", (rows, 3), "<f8", "Angstrom fs-1"))
-    series.append(blueprint.Series(f"{GROUP}/box/edges/value", (3,), "<f8", "Angstrom"))
+    series.append(blueprint.Series(f"{GROUP}/box/edges/value", (3, 3) if tilted else (3,), "<f8", "Angstrom"))
     series.append(blueprint.Series(f"{GROUP}/position/step", (), "<i8", "", "", links["step"]))
     series.append(blueprint.Series(f"{GROUP}/position/time", (), "<f8", "fs", "", links["time"]))
     return series
@@ -124,7 +125,7 @@ def _check_particles(path, ids, species):
 
 
 class Trajectory:
-    """A reader that needs no MPI. `len()` is the number of valid frames; `step`, `time` (fs), `edges` (frames, 3) angstrom;
+    """A reader that needs no MPI. `len()` is the number of valid frames; `step`, `time` (fs), `edges` (frames, 3) or, of a tilted cell, (frames, 3, 3) angstrom;
     `id`, `species`, `mass`, `charge`, `formal_charge` (n,); `names`: species. Use as a context manager, or call `close`."""
 
     def __init__(self, path):
@@ -157,4 +158,9 @@ class Trajectory:
 
     def unwrapped(self, frame):
         """(n, 3) angstrom"""
-        return self.read("position", frame) + self.read("image", frame) * self.edges[frame]
+        image, edges = self.read("image", frame), self.edges[frame]
+        return self.read("position", frame) + (image * edges if edges.ndim == 1 else image @ edges)
+
+    def cell(self, frame):
+        """(3, 3) rows are the cell vectors, angstrom"""
+        return np.diag(self.edges[frame]) if self.edges[frame].ndim == 1 else self.edges[frame]

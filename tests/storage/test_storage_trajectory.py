@@ -12,7 +12,7 @@ from hpcnemd.core.box import Box
 from hpcnemd.core.errors import InputError, PhysicsError
 from hpcnemd.core.state import State
 from hpcnemd.parallel.serial import SerialComm
-from hpcnemd.storage import provenance
+from hpcnemd.storage import foreign, provenance
 from hpcnemd.storage.compare import compare
 from hpcnemd.storage.export import export
 from hpcnemd.storage.trajectory import Trajectory, TrajectoryWriter
@@ -43,6 +43,37 @@ def test_mdanalysis_opens_it(tmp_path):
             assert np.allclose(now.dimensions, [10, 11, 12, 90, 90, 90])
             assert np.allclose(now.positions, read.read("position", frame), atol=1e-5)
             assert np.allclose(now.velocities, sample.velocity(frame, COUNT) * 1e3, rtol=1e-6)          # angstrom/ps
+
+
+def test_a_tilted_cell_is_a_matrix(tmp_path):
+    """Edges as H5MD wants them; MDAnalysis, extxyz and LAMMPS dump tell the same cell and places; unwrapped places are those of the run."""
+    box, wanted = Box([10.0, 11.0, 12.0], skew=(0.5, -0.3, 0.2)), [sample.unwrapped(frame, COUNT) for frame in range(3)]
+
+    def state(frame):
+        return State.of(box.with_lengths(box.lengths * (1 + 0.01 * frame)), sample.KINDS, np.arange(COUNT) % 2, wanted[frame])
+    writer = TrajectoryWriter(SerialComm(), tmp_path / "t.h5md", choose_writer(SerialComm(), "auto"), state(0), 3)
+    for frame in range(3):
+        writer.write(frame, 20.0 * frame, state(frame))
+    writer.close()
+    with Trajectory(tmp_path / "t.h5md") as read:
+        assert read.edges.shape == (3, 3, 3) and np.allclose(read.cell(2), 1.02 * box.matrix)
+        for frame in range(3):
+            assert np.allclose(read.unwrapped(frame), wanted[frame], atol=1e-12)
+            fraction = np.linalg.solve(read.cell(frame).T, read.read("position", frame).T)
+            assert (fraction > -1e-12).all() and (fraction < 1 + 1e-12).all()
+    for kind, name in (("extxyz", "t.xyz"), ("lammps", "t.dump")):
+        export(tmp_path / "t.h5md", tmp_path / name, kind)
+    for name, kind in (("t.h5md", "h5md"), ("t.xyz", "ase"), ("t.dump", "lammps")):
+        for frame, found in enumerate(foreign.open_frames(tmp_path / name, kind).frames):
+            assert np.allclose(found.cell, (1 + 0.01 * frame) * box.matrix)
+            turns = np.linalg.solve(found.cell.T, (found.place - wanted[frame]).T)
+            assert np.allclose(turns, np.rint(turns), atol=1e-9)
+    MDAnalysis = pytest.importorskip("MDAnalysis")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        universe = MDAnalysis.Universe(str(tmp_path / "t.h5md"))
+    for frame, now in enumerate(universe.trajectory):
+        assert np.allclose(now.triclinic_dimensions, (1 + 0.01 * frame) * box.matrix, atol=1e-4)
 
 
 def test_positions_are_in_the_box_and_unwrap_to_the_run(tmp_path):

@@ -69,11 +69,11 @@ def pair_function(field, names, a, b, cutoff, truncation, coulomb):
 def brute_force(box, species, position, names, field, cutoff, truncation, coulomb):
     """(short energy, Coulomb energy, virial (3, 3), forces (n, 3)) over all pairs of all images within the cutoff, each image pair once."""
     n, d = len(species), box.dimensions
-    reach = [int(math.ceil(cutoff / box.lengths[axis])) + 1 if axis < d else 0 for axis in range(3)]
+    reach = [int(math.ceil(cutoff / box.heights[axis])) + 1 if axis < d else 0 for axis in range(3)]
     forces, virial, energies = np.zeros((n, 3)), np.zeros((3, 3)), np.zeros(2)
     functions = {(a, b): pair_function(field, names, a, b, cutoff, truncation, coulomb) for a in range(len(names)) for b in range(len(names))}
     for shift in itertools.product(*[range(-m, m + 1) for m in reach]):
-        vector = position[:, None, :] - position[None, :, :] - np.array(shift) * box.lengths
+        vector = position[:, None, :] - position[None, :, :] - np.array(shift) @ box.matrix
         r = np.sqrt((vector**2).sum(axis=2))
         close = r < cutoff
         if not any(shift):
@@ -92,18 +92,19 @@ def brute_force(box, species, position, names, field, cutoff, truncation, coulom
 
 def half_shell(state, width):
     """Ghosts of one rank that owns everything: images whose lattice offset is positive in (z, y, x) order and whose distance to the box is at most
-    `width`. Returns the owned row of each ghost."""
+    `width` (in tilted cells, whose gaps to the faces may be those of such a distance). Returns the owned row of each ghost."""
     n, box = state.n_owned, state.box
-    reach = [int(math.ceil(width / box.lengths[axis])) if axis < box.dimensions else 0 for axis in range(3)]
+    reach = [int(math.ceil(width / box.heights[axis])) if axis < box.dimensions else 0 for axis in range(3)]
     place = state.position[:n].copy()
     owners, images = [], []
     for shift in itertools.product(*[range(-m, m + 1) for m in reach]):
         if shift[::-1] <= (0, 0, 0):
             continue
-        image = place + np.array(shift) * box.lengths
-        outside = np.maximum(np.maximum(-image, image - box.lengths), 0.0)
+        image = place + np.array(shift) @ box.matrix
+        gap = box.upright(image) / box.slant
+        outside = np.maximum(np.maximum(-gap, gap - box.heights), 0.0)
         outside[:, box.dimensions:] = 0.0
-        rows = np.flatnonzero((outside**2).sum(axis=1) <= width**2)
+        rows = np.flatnonzero((outside**2).sum(axis=1) <= box.corner_room * width**2)
         owners.append(rows)
         images.append(image[rows])
     owner = np.concatenate(owners) if owners else np.zeros(0, int)
@@ -127,11 +128,12 @@ def folded(state, owner):
 
 def random_positions(rng, box, n, closest):
     """n points at least `closest` apart, periodic images included."""
-    points = np.zeros((0, 3))
+    points, turns = np.zeros((0, 3)), np.array(list(itertools.product((-1, 0, 1), repeat=3))) if box.tilted else np.zeros((1, 3))
     while len(points) < n:
         new = rng.random(3) * box.lengths * (np.arange(3) < box.dimensions)
         gap = points - new
         gap -= np.round(gap / box.lengths) * box.lengths
+        gap = box.placed((gap[:, None] + turns * box.lengths).reshape(-1, 3))
         if len(points) == 0 or (gap**2).sum(axis=1).min() > closest**2:
             points = np.vstack([points, new])
-    return points
+    return box.placed(points)

@@ -58,6 +58,20 @@ def test_every_pair_once(path, dimensions, lengths, n, cutoff):
 
 
 @pytest.mark.parametrize("path", PATHS)
+def test_every_pair_once_in_tilted_cells(path):
+    """Random cells, edges of 4 to 16 angstrom and any reduced tilt, list radii below and above the cell."""
+    rng = np.random.default_rng(21)
+    for k in range(12):
+        box = Box(rng.uniform(4.0, 16.0, 3), 3, rng.uniform(-0.5, 0.5, 3) if k > 1 else np.array([0.5, -0.5, 0.5]) * (1 - 2 * k))
+        n = int(rng.integers(2, 40))
+        position = box.placed(rng.random((n, 3)) * box.lengths)
+        state, forces = make(path, box, position, rng.integers(0, 2, n).astype(np.int32), float(rng.uniform(2.0, 8.0)), 0.7)
+        pairs = listed(forces)
+        assert len(pairs) == len(set(pairs))
+        assert close_pairs(state, forces.list_radius) <= set(pairs)
+
+
+@pytest.mark.parametrize("path", PATHS)
 def test_crowded_corner(path):
     """All particles in one corner: columns longer than insertion sort takes, many equal heights, most columns empty."""
     rng = np.random.default_rng(2)

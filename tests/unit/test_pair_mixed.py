@@ -49,9 +49,9 @@ def bounds_of(box, species, position, field, cutoff, truncation, coulomb, quantu
     """(n,) bound of the error of a force component of each particle: every pair's own, its part in the sums, and the grid of positions (`quantum`);
     (n,) sum of the strengths of its pair forces."""
     out, strength = np.zeros((2, len(species)))
-    reach = np.where(np.arange(3) < box.dimensions, np.ceil(cutoff / box.lengths) + 1, 0).astype(int)
+    reach = np.where(np.arange(3) < box.dimensions, np.ceil(cutoff / box.heights) + 1, 0).astype(int)
     shifts = np.stack(np.meshgrid(*(np.arange(-m, m + 1) for m in reach), indexing="ij"), -1).reshape(-1, 1, 1, 3)
-    r = np.linalg.norm(position[:, None] - position - shifts * box.lengths, axis=3)
+    r = np.linalg.norm(position[:, None] - position - shifts @ box.matrix, axis=3)
     for a, first in enumerate(field.species):
         for b, second in enumerate(field.species):
             _, i, j = found = np.nonzero((r < cutoff) & (r > 0) & (species[:, None] == a) & (species == b))
@@ -68,9 +68,9 @@ def bounds_of(box, species, position, field, cutoff, truncation, coulomb, quantu
     return out, strength
 
 
-def both(path, rows, charges, lengths, n, cutoff, truncation, kind, dimensions=3, closest=1.5):
+def both(path, rows, charges, lengths, n, cutoff, truncation, kind, dimensions=3, closest=1.5, skew=(0.0, 0.0, 0.0)):
     """Mixed forces, exact forces, bounds and strengths as `bounds_of` gives them, virial and energies of either."""
-    rng, box = np.random.default_rng(4), Box(np.array(lengths, float), dimensions)
+    rng, box = np.random.default_rng(4), Box(np.array(lengths, float), dimensions, skew)
     coulomb = RealSpace(kind, 1.75 / cutoff, cutoff) if kind else None
     field = make_forcefield(NAMES, rows, charges, coulomb is not None)
     species, position = rng.integers(0, 3, n).astype(np.int32), random_positions(rng, box, n, closest)
@@ -86,7 +86,8 @@ def both(path, rows, charges, lengths, n, cutoff, truncation, kind, dimensions=3
     forces.compute(state, False)
     assert np.array_equal(folded(state, owner), got)                # the silent kernel has the same bits
     short, far, virial, wanted = brute_force(box, species, state.position[:n], NAMES, field, cutoff, truncation, coulomb)
-    bounds = bounds_of(box, species, state.position[:n], field, cutoff, truncation, coulomb, float(forces.period.max()) / 2**32)
+    roundings = 3 if box.tilted else 1                              # of a place to the grid: its own and those of two tilts
+    bounds = bounds_of(box, species, state.position[:n], field, cutoff, truncation, coulomb, roundings * float(forces.period.max()) / 2**32)
     return got, wanted, *bounds, np.append(result.virial.ravel(), result[:2]), np.append(virial.ravel(), (short, far))
 
 
@@ -94,6 +95,8 @@ CASES = {"all forms, charged": (ROWS, (1.0, -2.0, 1.0), (8.0, 7.0, 9.0), 45, 4.0
          "cutoff beyond the box": (ROWS, (1.0, -2.0, 1.0), (3.0, 6.0, 2.9), 6, 6.3, "shift_force", "ewald"),
          "one dimension": (ROWS[:1] + ROWS[3:4], None, (30.0, 1.0, 1.0), 11, 4.0, "plain", None, 1),
          "two dimensions": (ROWS[:1] + ROWS[3:4], None, (12.0, 3.5, 1.0), 9, 4.0, "plain", None, 2),
+         "tilted": (ROWS, (1.0, -2.0, 1.0), (8.0, 7.0, 9.0), 45, 4.0, "shift_force", "ewald", 3, 1.5, (0.5, -0.4, 0.3)),
+         "tilted, cutoff beyond the box": (ROWS, (1.0, -2.0, 1.0), (3.6, 6.0, 3.4), 6, 6.3, "shift_force", "ewald", 3, 1.5, (-0.5, 0.5, 0.5)),
          "a large box": (ROWS[:1] + ROWS[3:4], None, (900.0, 6.0, 5.0), 120, 4.0, "plain", None)}
 
 

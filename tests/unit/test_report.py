@@ -150,7 +150,7 @@ def test_numbers_are_rounded_by_their_error(value, error, unit, text):
 
 def test_figures_and_page(results, tmp_path):
     rng = np.random.default_rng(0)
-    frame = (rng.random((84, 3)) * 17.1, np.repeat([0, 1], [56, 28]), [17.1] * 3)
+    frame = (rng.random((84, 3)) * 17.1, np.repeat([0, 1], [56, 28]), 17.1 * np.eye(3))
     result = results["constant_current"]
     pictures = figures.draw(result, tmp_path / "a", frame, formats=("png",))
     assert {p.name for p in pictures} == {"running_estimate", "block_length", "driving_force", "quality", "temperatures", "energy_ledger", "green_kubo",

@@ -95,8 +95,10 @@ BUILT_IN = {maker.__name__: maker for maker in (llzo_tetragonal, llzo_cubic_box,
 # ---- rescaling ---------------------------------------------------------------------------------------------------------
 
 def rescaled(atoms, lengths):
-    """The Atoms with other edges (angstrom), in place."""
-    atoms.set_cell(np.diag(lengths), scale_atoms=True)
+    """The Atoms with other edges (angstrom) at the same angles, in place."""
+    cell = atoms.cell.array
+    upright = np.abs(cell - np.diag(np.diag(cell))).max() <= 1e-8 * np.abs(cell).max()
+    atoms.set_cell(np.diag(lengths) if upright else cell * (np.asarray(lengths) / atoms.cell.lengths())[:, None], scale_atoms=True)
     return atoms
 
 

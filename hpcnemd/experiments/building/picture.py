@@ -15,7 +15,7 @@ def draw_system(figure, system):
     names = system.kinds.names
     radius = [sphere_radius(name, charge) for name, charge in zip(names, system.kinds.charge)]
     label, what = (system.grain, "grain") if system.grain is not None else (system.species, None)
-    draw_cell(axis, position, label, np.array(radius)[system.species], system.box.lengths)
+    draw_cell(axis, position, label, np.array(radius)[system.species], system.box.matrix)
     entries = [(f"{what} {k}" if what else names[k], int(n)) for k, n in enumerate(np.bincount(label))]
     legend(axis, [(COLOURS[k % len(COLOURS)], f"{name} ({n})") for k, (name, n) in enumerate(entries) if n])
 
@@ -27,17 +27,17 @@ def legend(axis, entries):
     axis.legend(handles=marks, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=min(len(marks), 6), handletextpad=0.1)
 
 
-def draw_cell(axis, positions, label, radius, lengths, colours=None):
+def draw_cell(axis, positions, label, radius, cell, colours=None):
     """Spheres at `positions` (n, 3) angstrom with `radius` (n,), coloured by `label` (n,) ints (`colours` {label: hex}, default COLOURS in turn), and the
-    edges of the box. Returns the lower left corner of the view, angstrom."""
+    edges of the cell with the vectors `cell` (3, 3) from the origin. Returns the lower left corner of the view, angstrom."""
     from matplotlib.collections import EllipseCollection, LineCollection
-    lengths = np.asarray(lengths, dtype=np.float64)
+    cell = np.asarray(cell, dtype=np.float64)
     colours = colours or {int(k): COLOURS[int(k) % len(COLOURS)] for k in np.unique(label)}
     axis.set_aspect("equal")
     axis.axis("off")
-    centre = lengths / 2
+    centre = cell.sum(axis=0) / 2
     place = project(positions - centre)
-    corners = project((np.array([[x, y, z] for x in (0, 1) for y in (0, 1) for z in (0, 1)]) - 0.5) * lengths)
+    corners = project((np.array([[x, y, z] for x in (0, 1) for y in (0, 1) for z in (0, 1)]) - 0.5) @ cell)
     edges = [(a, b) for a in range(8) for b in range(a + 1, 8) if bin(a ^ b).count("1") == 1]
     axis.add_collection(LineCollection([corners[[a, b], :2] for a, b in edges], colors="#777777", linewidths=0.8, zorder=0))
     back = np.argsort(-place[:, 2], kind="stable")

@@ -4,6 +4,9 @@
 `draw(result, folder)` and `summary(result)` need no MPI."""
 from pathlib import Path
 
+import numpy as np
+
+from ...core.box import Box
 from ...core.errors import InputError
 from .deck import Deck
 from .prepared import prepare
@@ -34,10 +37,10 @@ def draw(result, folder):
     from . import current_map, figures, report
     folder = Path(folder)
     stored = ensemble.read(folder / "ensemble.h5")
-    frame = None
+    frame, cell = None, Box(stored.attributes["box"], skew=stored.attributes.get("skew", np.zeros(3))).matrix
     for last in stored.arrays["final_position"]:
         if not (last != last).any():
-            frame = last, stored.attributes["particle_species"], stored.attributes["box"], stored.attributes.get("particle_grain")
+            frame = last, stored.attributes["particle_species"], cell, stored.attributes.get("particle_grain")
             break
     grain = stored.attributes.get("particle_grain")
     flow = current_map.of_folder(folder, result.numbers["settings"], grain) if grain is not None else None

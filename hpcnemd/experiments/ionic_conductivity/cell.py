@@ -74,7 +74,7 @@ def collect(result, arrays, attrs, memory):
         found = estimate(*(np.asarray(arrays[f"cell_{name}"]) for name in ("edges", "pressure", "temperature", "moves", "ledger")),
                          least=math.ceil(MEMORY * float(attrs["barostat_time"]) / length))
         if found is not None:
-            result.numbers["cell"] = found
+            result.numbers["cell"] = found | ({"skew": np.asarray(attrs["skew"]).tolist()} if "skew" in attrs else {})
             good = np.isfinite(arrays["cell_edges"]).all(axis=(1, 2))
             result.curves["cell"] = _middles(0.0, length, CELL_BLOCKS), np.asarray(arrays["cell_edges"])[good]
     if "site_occupation" in arrays:

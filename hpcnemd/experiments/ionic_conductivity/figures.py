@@ -27,7 +27,7 @@ class Picture:
 def draw(result, folder, frame=None, formats=("png", "pdf"), only=None, flow=None):
     """Draws what the result has data for into `folder`; list of Pictures in the order of the report. `only`: names of PLOTS, all where None.
 
-    `frame`: (positions (N, 3) angstrom wrapped, species (N,) rows of the names in the settings, box lengths (3,) angstrom, grain (N,) or None)
+    `frame`: (positions (N, 3) angstrom wrapped, species (N,) rows of the names in the settings, cell vectors (3, 3) angstrom, grain (N,) or None)
     for the picture of the cell; `flow`: what `current_map.of_folder` found, for that of the current."""
     import matplotlib
     from matplotlib.figure import Figure

@@ -169,9 +169,11 @@ def _trajectory(prepared, layout, folder, replica, record):
     every = max(1, deck.run.steps(deck.output.trajectory))
     name = "trajectory.h5md" if replica.index == 0 else f"trajectory_{replica.index:04d}.h5md"
     capacity = (schedule.measure - schedule.settle) // every + 1
+    # after the phase at constant pressure a replica goes on from a checkpoint, and no frame has been written
+    old = replica.resumed_from is not None and (replica.frames > 0 or layout.domain_comm.bcast((folder / name).exists()))
     writer = TrajectoryWriter(layout.domain_comm, str(folder / name), choose_writer(layout.domain_comm, deck.parallel.writer), replica.sim.state,
-                              capacity, deck.output.velocities, replica.frames if replica.resumed_from is not None else None, provenance=record)
-    if replica.resumed_from is not None:
+                              capacity, deck.output.velocities, replica.frames if old else None, provenance=record)
+    if old:
         stamp_restart(writer.file, replica.resumed_from)
     observer = Frames(every, writer, deck.run.timestep, schedule.settle)
 

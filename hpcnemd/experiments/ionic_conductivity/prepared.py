@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 
-from ...core.box import Box
 from ...core.errors import InputError
 from ...dynamics.colour import Colour
 from ...dynamics.drive import Drive
@@ -32,7 +31,7 @@ class PreparedRun:
     def in_cell(self, lengths):
         """The same run in a cell of other edges (3,) angstrom, the ions strained with it; a current density stays what it is."""
         before = self.system.box
-        box = Box(lengths, before.dimensions)
+        box = before.with_lengths(lengths)
         system = replace(self.system, box=box, position=self.system.position * (box.lengths / before.lengths))
         scale = box.volume / before.volume if self.deck.drive.kind == "constant_current" and self.deck.drive.drift_velocity is None else 1.0
         return replace(self, system=system, drive_value=self.drive_value * scale)

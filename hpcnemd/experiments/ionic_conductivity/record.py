@@ -110,7 +110,7 @@ def attributes(prepared):
     wished |= {"driven_species": deck.drive.species.encode()} if deck.drive.species is not None else {}
     sites = {} if prepared.sites is None else {"site_classes": np.array([label.encode() for label in prepared.sites.labels]),
                                                "site_sets": np.array([name.encode() for name in prepared.sites.sets])}
-    times = {name: steps * run.timestep for name, steps in times.items()}
+    times = {name: steps * run.timestep for name, steps in times.items()} | ({"skew": system.box.skew} if system.box.tilted else {})
     return grain | wished | sites | times | {"mode": deck.drive.kind, "temperature": run.temperature, "volume": system.box.volume, "box": system.box.lengths,
             "block": schedule.block * run.timestep, "sample": schedule.sample * run.timestep, "timestep": run.timestep,
             "equilibrate": (schedule.equilibrate - schedule.npt) * run.timestep, "settle": (schedule.settle - schedule.equilibrate) * run.timestep,

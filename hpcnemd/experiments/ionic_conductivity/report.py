@@ -118,8 +118,10 @@ def cell_line(cell):
     edges, pressures = cell["edges"], [entry["value"] for entry in cell["pressure"]]
     same = max(entry["value"] for entry in edges) - min(entry["value"] for entry in edges) < 1e-9
     text = shown(edges[0]) + " (all edges)" if same else " x ".join(shown(entry) for entry in edges)
+    if "skew" in cell:
+        text = f"lx, ly, lz {text} (xy/lx, xz/lx, yz/ly {', '.join(f'{ratio:.5g}' for ratio in cell['skew'])})"
     return (f"cell {text}, common to all replicas, from {sum(pressures) / 3:.2g} GPa"
-            + ("" if same else f"; edge {cell['unique_axis']} over the others {shown(cell['axis_ratio'])}"))
+            + ("" if same or "skew" in cell else f"; edge {cell['unique_axis']} over the others {shown(cell['axis_ratio'])}"))
 
 
 def site_line(sites):
@@ -247,7 +249,7 @@ def number_rows(result):
     if n.get("cell"):
         found = n["cell"]
         for axis, edge, pressure in zip("xyz", found["edges"], found["pressure"]):
-            add(f"cell edge along {axis}", edge, f"mean over the second half at constant pressure and {found['replicas']} replicas, which all took it")
+            add(f"cell edge along {axis}" if "skew" not in found else f"l{axis} of the tilted cell", edge, f"mean over the second half at constant pressure and {found['replicas']} replicas, which all took it")
             add(f"pressure along {axis} at constant pressure", pressure)
         add("odd edge over the others", found["axis_ratio"], f"edge {found['unique_axis']} over the mean of the others")
         add("temperature at constant pressure", found["temperature"])

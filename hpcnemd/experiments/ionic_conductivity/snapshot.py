@@ -4,21 +4,21 @@ import numpy as np
 from ..building.picture import COLOURS, draw_cell, legend, project, sphere_radius
 
 
-def plot(result, figure, positions, species, lengths, grain=None):
-    """Draws the frame into the figure and returns its caption. Mobile species come first in the colours (vermilion); with `grain` (n,) the ions of each grain
+def plot(result, figure, positions, species, cell, grain=None):
+    """Draws the frame into the figure and returns its caption; `cell` (3, 3) rows are the cell vectors. Mobile species come first in the colours (vermilion); with `grain` (n,) the ions of each grain
     have a colour of their own."""
     settings = result.numbers["settings"]
     names, charges = settings["species"], settings["formal_charges_e"]
-    positions, species, lengths = np.asarray(positions, dtype=np.float64), np.asarray(species), np.asarray(lengths, dtype=np.float64)
+    positions, species, lengths = np.asarray(positions, dtype=np.float64), np.asarray(species), np.linalg.norm(cell, axis=1)
     radius = np.array([sphere_radius(name, charge) for name, charge in zip(names, charges)])[species]
     axis = figure.add_subplot()
     if grain is None:
         order = sorted(range(len(names)), key=lambda s: (names[s] not in settings["mobile"], s))
         colours = {s: COLOURS[k % len(COLOURS)] for k, s in enumerate(order)}
-        low = draw_cell(axis, positions, species, radius, lengths, colours)
+        low = draw_cell(axis, positions, species, radius, cell, colours)
         legend(axis, [(colours[s], f"{names[s]} ({settings['counts'][s]})") for s in order if settings["counts"][s]])
     else:
-        low = draw_cell(axis, positions, grain, radius, lengths)
+        low = draw_cell(axis, positions, grain, radius, cell)
         legend(axis, [(COLOURS[k % len(COLOURS)], f"grain {k} ({n} ions)") for k, n in enumerate(np.bincount(grain)) if n])
     _arrow(axis, low, lengths, settings)
     mobile = " and ".join(settings["mobile"])

@@ -95,7 +95,7 @@ class Electrolyte:
         state.velocity[:n] *= turn * side
         sim.thermostat.velocity[:] *= turn
         if side < 0:
-            state.position[:n, :box.dimensions] = box.lengths[:box.dimensions] - state.position[:n, :box.dimensions]
+            state.position[:n, :box.dimensions] = box.matrix.sum(axis=0)[:box.dimensions] - state.position[:n, :box.dimensions]
             state.image[:n] *= -1
             sim.rebuild()
         sim.enter_phase(Drive("constant_field", self.field), sim.thermostat, sim.on)
