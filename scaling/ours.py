@@ -20,6 +20,7 @@ from hpcnemd.dynamics.observers import Observer, pressure_tensor    # noqa: E402
 from hpcnemd.dynamics.simulation import Simulation                  # noqa: E402
 from hpcnemd.dynamics.thermostat import make_thermostat             # noqa: E402
 from hpcnemd.dynamics.velocities import draw_velocities             # noqa: E402
+from hpcnemd.experiments.compiling import compile_parts              # noqa: E402
 from hpcnemd.forces.evaluator import Forces                         # noqa: E402
 from hpcnemd.parallel.domain import Domain, gather_sorted, scatter  # noqa: E402
 from hpcnemd.parallel.launch import launcher_count, world         # noqa: E402
@@ -99,6 +100,7 @@ def main(request, answer):
     own = ask.get("scaling", "domains") == "replicas"
     comm = SerialComm() if own else everyone
     system = system_of(case, ask["accuracy"], precision=ask.get("precision", "double"))
+    compile_parts(everyone, system)
     sim = simulation(case, system, comm, everyone.rank if own else 0)
     sim.start()
     first = len(system.species), time.perf_counter() - STARTED[0], time.process_time() - STARTED[1]

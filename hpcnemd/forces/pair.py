@@ -2,6 +2,7 @@
 
 The list is built for cutoff + skin and stays right while no particle has moved by more than skin / 2. Rows of the state are never moved: slots of the
 list point to them. Everything depends on the positions and on the order of rows only, so equal rows give equal bits."""
+import functools
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -72,7 +73,7 @@ class PairForces:
         force, energy = ewald_polynomials(beta, self.cutoff, precision) if coulomb and self.path != "plain" else ((0.0,), (0.0,))
         rows, unroll = SHAPES[precision][self.path]
         plan = self.table.plan(self.path, precision, max(len(force) - 1, 1) if coulomb else 0, rows, unroll)
-        self._kernel = pair_kernel(plan)
+        self.plan = plan
         self._multiple, self._build_list = plan.multiple, builder(self.path)
         self.rescale(box)
         self._numbers = (*map(real, (self.cutoff**2, 2 / self.cutoff**2, beta, *self.table.switch_numbers)),
@@ -85,6 +86,11 @@ class PairForces:
         self._reserve(64)
         self._neighbour = np.zeros(4096, np.int32)
         self.reference = np.zeros((0, 3))
+
+    @functools.cached_property
+    def kernel(self):
+        """The compiled pair function."""
+        return pair_kernel(self.plan)
 
     def rescale(self, box):
         """Take another box; lists stay as they are."""
@@ -183,7 +189,7 @@ class PairForces:
                 pair_slots.gather_fractions(position, *slots, per_length, self._middle, *self._xyz, self._rows, self._force)
             else:
                 pair_slots.gather_positions(state.position, *slots, *self._xyz, self._rows, self._force)
-            self._kernel(bool(observe), *self._xyz, self._rows, self._species, self._clusters, len(self.kinds.names), self._pointer, self._neighbour,
+            self.kernel(bool(observe), *self._xyz, self._rows, self._species, self._clusters, len(self.kinds.names), self._pointer, self._neighbour,
                          self._parameters, self._earlier, *self._units, *self._numbers, self._force, *self._f, self._observed)
             pair_slots.scatter_forces(state.force, self._slot_row, self._owned_slots, self._slots, self._force, *self._f)
         if not observe:

@@ -222,19 +222,17 @@ def multiply(spectrum, influence):
         spectrum[2 * k + 1] *= influence[k]
 
 
-@njit(cache=True, error_model="numpy", fastmath=FAST)
 def influence_function(sx, sy, sz, out):
-    """out (nx, ny, nz) = 4 pi A / (B C) from the alias sums of `splines.axis_sums` of each axis; 0 where k = 0.
+    """out (nx, ny, nz) = 4 pi A / (B C) from the alias sums of `splines.axis_sums` of each axis; not finite, or 0, where k = 0.
 
-    The influence function of least rms force error for analytic differentiation: Ballenegger, Cerda, Holm, J. Chem. Theory Comput. 8, 936 (2012), eq. 30."""
-    for x in range(sx.shape[1]):
-        for y in range(sy.shape[1]):
-            bxy, axy = sx[0, x] * sy[0, y], sx[3, x] * sy[3, y]
-            cxy = sx[2, x] * sy[0, y] + sx[0, x] * sy[2, y]
-            for z in range(sz.shape[1]):
-                b = bxy * sz[0, z]
-                c = cxy * sz[0, z] + bxy * sz[2, z]
-                out[x, y, z] = 4.0 * math.pi * axy * sz[3, z] / (b * c)
+    The influence function of least rms force error for analytic differentiation: Ballenegger, Cerda, Holm, J. Chem. Theory Comput. 8, 936 (2012), eq. 30.
+    Not compiled: it is called once a box, and compiling it would take a cold start longer than a million mesh points."""
+    def plane(a, b):
+        return (sx[a][:, None] * sy[b])[:, :, None]
+    b = plane(0, 0) * sz[0]
+    c = (plane(2, 0) + plane(0, 2)) * sz[0] + plane(0, 0) * sz[2]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        np.divide(4.0 * math.pi * plane(3, 3) * sz[3], b * c, out=out)
 
 
 @njit(cache=True, error_model="numpy", fastmath=FAST)

@@ -149,17 +149,22 @@ def agree_on_errors(comm, problem):
     raise kind(messages if issubclass(kind, InputError) else "\n".join(messages))
 
 
+def node_of(comm):
+    """Collective. A communicator of the ranks of `comm` that share this rank's node, to be freed by the caller."""
+    if comm.size == 1:
+        return SerialComm()
+    from mpi4py import MPI
+    return comm.Split_type(MPI.COMM_TYPE_SHARED)
+
+
 def compile_once(comm, *warm_ups):
     """Collective. The first rank of each node calls the functions, which compile kernels into numba's cache; then the others, which load them.
 
     Ranks that compile different signatures of one cached function at once can spoil its cache for good (numba #4807).
     """
-    first = True
-    if comm.size > 1:
-        from mpi4py import MPI
-        node = comm.Split_type(MPI.COMM_TYPE_SHARED)
-        first = node.rank == 0
-        node.Free()
+    node = node_of(comm)
+    first = node.rank == 0
+    node.Free()
     for turn in (True, False):
         if first == turn:
             for warm_up in warm_ups:

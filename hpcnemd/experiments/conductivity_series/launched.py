@@ -16,6 +16,7 @@ from ...storage.agreement import on_root
 from ...storage.journal import Journal
 from ..ionic_conductivity.deck import Deck as RunDeck
 from ..ionic_conductivity.groups import run as run_point
+from ..compiling import compile_parts
 from ..ionic_conductivity.warm_up import warm_up
 from .assignment import assign
 from .deck import Deck
@@ -118,6 +119,7 @@ def _complete(folder, deck):
 
 def _run_teams(prepared, world, folder, todo, journal, progress, begun):
     """Collective. The points `todo` over teams of ranks."""
+    compile_parts(world, prepared.runs[todo[0]].system)
     compile_once(world, lambda: warm_up(prepared.runs[todo[0]]))        # teams that compile side by side could spoil the cache
     size, shares = assign(prepared.work(), world.size, prepared.deck.parallel.ranks_per_replica, todo)
     team = world.rank // size

@@ -15,6 +15,7 @@ from ...storage.journal import Journal
 from ...storage.provenance import collect, stamp_end, stamp_restart
 from ...storage.trajectory import TrajectoryWriter
 from ...storage.writer import choose_writer
+from ..compiling import compile_parts
 from .cell import settle
 from .record import store
 from .replica import Replica
@@ -44,6 +45,7 @@ def run(prepared, layout, folder, text="", progress=None):
     """
     folder = Path(folder)
     begun = time.monotonic()
+    compile_parts(layout.world, prepared.system)
     compile_once(layout.world, lambda: warm_up(prepared))
     deck = prepared.deck
     flag = StopFlag().install()

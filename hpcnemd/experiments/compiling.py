@@ -1,0 +1,175 @@
+"""A cold start shortened: the kernels of a run compiled by several processes at once into numba's cache, from which all ranks then load them.
+
+The kernels are parted by what calls them; each part is a few calls of the program's own code on a few particles, so that every kernel gets the signature that the run
+uses. Ranks of one node take a part each. A rank that has cores to itself starts helpers, processes that compile, write the cache and end; where it has one core it
+does nothing here, and kernels are compiled as they are met. A file beside the cache says that this was done, so that a warm start does not wait for it."""
+import hashlib
+import os
+import pickle
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import llvmlite.binding as llvm
+import numba
+import numpy as np
+
+from .. import kernels
+from ..core.errors import HpcnemdError
+from ..core.state import State
+from ..dynamics.colour import Colour
+from ..dynamics.drive import Drive
+from ..dynamics.loop import close_half, open_half
+from ..dynamics.simulation import Simulation
+from ..dynamics.thermostat import make_thermostat
+from ..dynamics.velocities import draw_velocities
+from ..forces.evaluator import Forces
+from ..forces.pair import PairForces, RealSpace
+from ..kernels.integrate import largest_displacement
+from ..kernels.pair_kernels import folder
+from ..kernels.simd import choose_path
+from ..parallel.domain import Domain, fold, halo, migrate, refresh, scatter
+from ..parallel.launch import node_of
+from ..parallel.mesh import SlabFFT
+from ..parallel.serial import SerialComm
+
+FEW = 24
+# seconds that each part takes, to share them out fairly
+PARTS = {"lists": 7, "sweeps": 5, "transform": 5, "mesh": 4, "exchange": 4, "pair": 2.5}
+MOST_HELPERS = 3
+HELPER_START = 1.0          # seconds
+
+
+class NoForces:
+    """Stands where Forces do; nothing is asked of it."""
+    stopwatch = None
+
+
+def fewer(system):
+    """The System with a few of its particles."""
+    few = np.unique(np.linspace(0, len(system.species) - 1, FEW).astype(int))
+    counts = np.bincount(system.species[few], minlength=len(system.kinds.names))
+    return replace(system, species=system.species[few], position=system.position[few], counts=counts, grain=None)
+
+
+def compile_part(part, system):
+    """Calls the kernels of one of PARTS, for a System of a few particles."""
+    comm = SerialComm()
+    domain, state = Domain(comm, system.box, (1, 1, 1), system.cutoff + system.skin), State.empty(system.box, system.kinds)
+    if part == "pair":
+        _pair_forces(system).kernel                                     # noqa: B018  (made when it is asked for)
+    elif part == "lists":
+        state, forces = State.of(system.box, system.kinds, system.species, system.position), _pair_forces(system)
+        forces.kernel = lambda *numbers: None
+        forces.build(state)
+        forces.compute(state, False)
+    elif part == "mesh" and system.coulomb is not None and system.coulomb.method in ("spme", "ewald"):
+        coarse = {"spme": {"mesh": (16, 16, 16)}, "ewald": {"kmax": (2, 2, 2)}}[system.coulomb.method]
+        forces = Forces(system.forcefield, system.kinds, system.box, domain, system.cutoff, system.skin, system.truncation, replace(system.coulomb, **coarse),
+                        counts=system.counts, precision=system.precision)
+        if system.coulomb.method == "spme":
+            fft = forces.mesh.mesh.fft
+            fft.forward, fft.backward = lambda slab: fft.spectrum, lambda spectrum, slab: slab
+        forces.mesh.compute(State.of(system.box, system.kinds, system.species, system.position), True)
+    elif part == "transform" and system.coulomb is not None and system.coulomb.method == "spme":
+        fft = SlabFFT((8, 8, 8), comm)
+        fft.backward(fft.forward(np.zeros(fft.slab_shape)), np.zeros(fft.slab_shape))
+    elif part == "exchange":
+        scatter(domain, state, {"species": system.species, "position": system.position})
+        for verb in (migrate, halo, refresh, fold):
+            verb(domain, state)
+    elif part == "sweeps":
+        _sweep(comm, domain, system)
+
+
+def _pair_forces(system):
+    settings = system.coulomb
+    real = RealSpace("dsf" if settings.method == "dsf" else "ewald", settings.beta, system.cutoff) if settings is not None else None
+    return PairForces(system.forcefield, system.kinds, system.box, system.cutoff, system.skin, truncation=system.truncation, coulomb=real, precision=system.precision)
+
+
+def _sweep(comm, domain, system):
+    """A step without forces, lists and ghosts."""
+    s, temperature, state = len(system.counts), 300.0, State.of(system.box, system.kinds, system.species, system.position)
+    colour = Colour(system.counts.astype(float), system.kinds.mass, np.zeros(s), np.zeros(s, np.int64), np.ones(s, bool), np.array([1.0, 0.0, 0.0]),
+                    system.box.dimensions)
+    sim = Simulation(state, domain, NoForces(), colour, 1e-3)
+    draw_velocities(comm, state, temperature, 1, 0)
+    sim.enter_phase(Drive(), *make_thermostat("nose_hoover", temperature, colour, False, 1e-3))
+    sim.take_stock()
+    open_half(sim)
+    largest_displacement(state.n_owned, state.position, state.position.copy(), sim.stretch)
+    close_half(sim)
+
+
+def shares(number):
+    """PARTS shared out to `number` processes (list of lists of names), the first of which starts soonest."""
+    busy, found = [0.0] + [HELPER_START] * (number - 1), [[] for _ in range(number)]
+    for part, seconds in PARTS.items():
+        least = busy.index(min(busy))
+        found[least].append(part)
+        busy[least] += seconds
+    return found
+
+
+def mark_of(system):
+    """The file that says that the kernels of a System were compiled here: of this source, for this processor."""
+    sources = sorted((file.name, file.stat().st_mtime_ns, file.stat().st_size) for file in Path(kernels.__path__[0]).glob("*.py"))
+    settings = system.coulomb and (system.coulomb.method, system.coulomb.order, system.coulomb.beta)
+    text = repr((sources, system.kinds.names, system.cutoff, system.truncation, system.precision, settings, system.box.dimensions, system.box.tilted,
+                 choose_path("auto"), numba.__version__, llvm.get_host_cpu_name()))
+    return folder() / f"compiled_{hashlib.sha256(text.encode() + pickle.dumps(system.forcefield)).hexdigest()[:20]}"
+
+
+def compile_parts(comm, system):
+    """Collective. Kernels of a System into the cache of every node, unless they are there."""
+    if system.engine is not None:
+        return
+    node, system = node_of(comm), fewer(system)
+    mark = mark_of(system)
+    if not node.bcast(mark.exists()):
+        if node.size > 1:
+            _compile(shares(node.size)[node.rank], system)
+        else:
+            _with_helpers(system)
+        node.Barrier()
+        if node.rank == 0:
+            mark.touch()
+    node.Free()
+    comm.Barrier()
+
+
+def _compile(parts, system):
+    """What cannot be computed with a few particles of this system is compiled where it is met; the run itself says what is wrong with it."""
+    for part in parts:
+        try:
+            compile_part(part, system)
+        except HpcnemdError:
+            pass
+
+
+def _with_helpers(system):
+    number = min(len(os.sched_getaffinity(0)), 1 + MOST_HELPERS)
+    if number == 1:
+        return
+    mine, *others = shares(number)
+    helpers, given = [], pickle.dumps(system)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("OMPI_", "PMI", "PRTE_", "SLURM_"))}     # no ranks of any run
+    environment["PYTHONPATH"] = os.pathsep.join([str(Path(kernels.__path__[0]).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])])
+    for parts in others:
+        helper = subprocess.Popen([sys.executable, "-m", __spec__.name, *parts], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                                  env=environment)
+        helpers.append(helper)
+        try:
+            helper.stdin.write(given)
+            helper.stdin.close()
+        except BrokenPipeError:             # it could not start: its part is compiled where it is met
+            pass
+    _compile(mine, system)
+    for helper in helpers:
+        helper.wait()
+
+
+if __name__ == "__main__":
+    _compile(sys.argv[1:], pickle.load(sys.stdin.buffer))

@@ -1,0 +1,60 @@
+"""Compiling ahead of a run: every kernel that it needs, each once, and by processes of which none does the work of another."""
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hpcnemd.experiments import compiling
+
+ROOT = Path(__file__).resolve().parents[2]
+
+# A process of its own, since other tests call kernels with other signatures.
+PROGRAM = """
+import json, sys
+from numba.core.dispatcher import Dispatcher
+from hpcnemd.dynamics.drive import Drive
+from hpcnemd.dynamics.loop import advance
+from hpcnemd.dynamics.colour import Colour
+from hpcnemd.dynamics.thermostat import make_thermostat
+from hpcnemd.experiments import compiling
+from hpcnemd.experiments.structures import load_structure
+from hpcnemd.experiments.system import prepare_system, simulation_of
+from hpcnemd.experiments.tables import StructureTable
+from hpcnemd.forces.forcefield import load_forcefield
+from hpcnemd.parallel.domain import scatter
+from hpcnemd.parallel.serial import SerialComm
+
+def signatures():
+    return {f"{name}.{key}": len(value.signatures) for name, module in list(sys.modules.items()) if name.startswith(("hpcnemd.kernels", "hpcnemd_generated"))
+            for key, value in vars(module).items() if isinstance(value, Dispatcher)}
+
+system = prepare_system(load_structure(StructureTable(build="nacl", supercell=(3, 3, 3))), load_forcefield("nacl_tosi_fumi"), accuracy=1e-3, cutoff=7.0)
+for part in compiling.PARTS:
+    compiling.compile_part(part, compiling.fewer(system))
+ahead = signatures()
+colour = Colour.of(system.kinds, system.counts, "all")
+sim = simulation_of(system, colour, SerialComm(), (1, 1, 1), 1.0, 1, 0)
+scatter(sim.domain, sim.state, {"species": system.species, "position": system.position})
+sim.enter_phase(Drive(), *make_thermostat("nose_hoover", 700.0, colour, False, 1.0))
+sim.start()
+advance(sim, 2)
+print(json.dumps({"late": {name: count for name, count in signatures().items() if count > ahead.get(name, 0)}, "compiled": sum(ahead.values())}))
+"""
+
+
+def test_all_kernels_of_a_run_are_compiled_ahead_and_none_twice():
+    done = subprocess.run([sys.executable, "-c", PROGRAM], env=dict(os.environ, PYTHONPATH=str(ROOT)), capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert said["late"] == {} and said["compiled"] > 30
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 8])
+def test_parts_are_shared_out_once_and_evenly(number):
+    shares = compiling.shares(number)
+    assert len(shares) == number and sorted(sum(shares, [])) == sorted(compiling.PARTS)
+    busy = [sum(compiling.PARTS[part] for part in share) for share in shares]
+    assert max(busy) <= max(max(compiling.PARTS.values()), 1.35 * sum(busy) / number)
