@@ -13,8 +13,8 @@ from hpcnemd.analysis.conductivity import agreement
 CASES = {
     "llzo_1000K": ("llzo_192_1000K.toml", {}, "Li", 'drift_velocity = "0.40 angstrom/ps"', "0.045 V/angstrom", "320 ps"),
     "llzo_700K": ("llzo_cubic.toml", {"build": '"llzo_cubic"\nlattice = "13.12 angstrom"', "temperature": '"700 K"', "replicas": 4}, "Li",
-                  'drift_velocity = "0.20 angstrom/ps"', "0.0317 V/angstrom", "600 ps"),
-    "agi_573K": ("agi_256.toml", {"replicas": 4}, "Ag", 'current_density = "4.4e6 A/cm^2"', "0.0222 V/angstrom", "240 ps"),
+                  'drift_velocity = "0.20 angstrom/ps"', "0.0317 V/angstrom", "800 ps"),
+    "agi_573K": ("agi_256.toml", {"replicas": 4}, "Ag", 'current_density = "4.4e6 A/cm^2"', "0.0222 V/angstrom", "320 ps"),
 }
 
 
