@@ -31,9 +31,11 @@ def environment():
 def write_data(case, system, folder):
     """The start of the case, with no velocities."""
     charges = system.kinds.charge
-    position = system.position - np.floor(system.position / system.box.lengths) * system.box.lengths
+    position = system.position.copy()
+    system.box.wrap(position, np.zeros(position.shape, np.int64))
     lines = ["benchmark", "", f"{len(position)} atoms", f"{len(system.counts)} atom types", ""]
-    lines += [f"0 {length!r} {axis}lo {axis}hi" for length, axis in zip(system.box.lengths.tolist(), "xyz")] + ["", "Masses", ""]
+    lines += [f"0 {length!r} {axis}lo {axis}hi" for length, axis in zip(system.box.lengths.tolist(), "xyz")]
+    lines += [" ".join(map(repr, system.box.tilts.tolist())) + " xy xz yz"] * system.box.tilted + ["", "Masses", ""]
     lines += [f"{k + 1} {_mass(system, k)!r}" for k in range(len(system.counts))] + ["", f"Atoms # {'charge' if case.charged else 'atomic'}", ""]
     for i, (kind, place) in enumerate(zip(system.species, position.tolist())):
         lines.append(f"{i + 1} {kind + 1} " + (f"{charges[kind]} " if case.charged else "") + " ".join(map(repr, place)))

@@ -53,7 +53,7 @@ class CellTable(Table):
     supercell: ThreeCounts = Key((1, 1, 1), description="repetitions of the cell along its three axes")
     lattice: Lattice | None = Key(None, description="rescale the cell (before repetition) to these edge lengths; one length means a cube")
     density: Density | None = Key(None, description="or rescale it evenly to this mass density")
-    orthorhombic: float | None = Key(None, gt=0, le=0.1, description="for other cells: make the smallest orthorhombic supercell within this strain")
+    orthorhombic: float | None = Key(None, gt=0, le=0.1, description="of another cell make the smallest orthorhombic supercell within this strain; default: it stays as it is")
     exclusion: Length = Key(2.0, description="partly occupied sites are filled at random, their ions at least this far apart")
     counts: dict[str, int] | None = Key(None, description="ions on partly occupied sites in one cell of the file, { Li = 56 }; default: the occupancies, rounded")
     doping: tuple[DopingTable, ...] = Key((), description="dopants, with the vacancies that keep the cell neutral")

@@ -1,10 +1,12 @@
 """Forces of ASE calculators: the same as the program's own, on any number of ranks; what is refused."""
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from mpi4py import MPI
 
+from hpcnemd.core.box import Box
 from hpcnemd.core.errors import InputError, PhysicsError
 from hpcnemd.dynamics.colour import Colour
 from hpcnemd.dynamics.loop import advance
@@ -38,9 +40,11 @@ provenance = "derived"
               for a, b in (("Na", "Na"), ("Na", "Cl"), ("Cl", "Cl")))
 
 
-def started(world, forcefield, base=TESTS, temperature=600.0, supercell=(2, 2, 1)):
-    """A Simulation of rock salt, disturbed, with velocities, at step 0."""
+def started(world, forcefield, base=TESTS, temperature=600.0, supercell=(2, 2, 1), skew=(0.0, 0.0, 0.0)):
+    """A Simulation of rock salt, sheared, disturbed, with velocities, at step 0."""
     system = system_of_deck(StructureTable(build="nacl", supercell=supercell), ForcefieldTable(skin="0.5 angstrom", **forcefield), base)
+    box = Box(system.box.lengths, skew=skew)
+    system = replace(system, box=box, position=box.placed(system.position))
     sim = simulation_of(system, Colour.of(system.kinds, system.counts, "all"), world, choose_grid(world.size, system.box.lengths), 2.0, 5, 0)
     position = system.position + np.random.default_rng(3).normal(scale=0.15, size=system.position.shape)
     scatter(sim.domain, sim.state, {"species": system.species, "position": position})
@@ -56,13 +60,14 @@ def everything(sim):
 
 
 @pytest.mark.mpi
-def test_lennard_jones_of_ase_is_our_own(mpi_tmp_path):
+@pytest.mark.parametrize("skew", [(0.0, 0.0, 0.0), (0.3, -0.4, 0.2)])
+def test_lennard_jones_of_ase_is_our_own(mpi_tmp_path, skew):
     """Forces, energy and virial on all ranks against the program's own table on one, in a box shorter than two ranges, at the start and after 15 steps."""
     if comm.rank == 0:
         (mpi_tmp_path / "own.toml").write_text(OWN)
     comm.Barrier()
-    own = started(SerialComm(), {"table": "own.toml", "truncation": "shift"}, mpi_tmp_path)
-    ase = started(comm, LENNARD_JONES | {"interaction_range": "3.5 angstrom"})
+    own = started(SerialComm(), {"table": "own.toml", "truncation": "shift"}, mpi_tmp_path, skew=skew)
+    ase = started(comm, LENNARD_JONES | {"interaction_range": "3.5 angstrom"}, skew=skew)
     for until in (0, 15):
         for sim in (own, ase):
             advance(sim, until)
