@@ -5,6 +5,7 @@
     $PY scaling/bench.py --case llzo_1536 --ranks 1,2 --peer lammps --json scaling/results/mine.jsonl
     $PY scaling/bench.py --case llzo_1536 --precision double,mixed --peer lammps,prototype --prototypes FOLDER
     $PY scaling/bench.py --case nacl_8000 --ranks 1,2 --scaling weak            # strong (default), weak, replicas
+    $PY scaling/bench.py --case llzo_1536 --threads 2                           # one rank with 2 threads, 2 ranks and one rank alone
     $PY scaling/bench.py --startup
 
 Codes take turns (A B A B ...); a ratio is the median over neighbouring runs, with its lowest and highest. Every code has the same particles and cutoff;
@@ -16,22 +17,18 @@ import os
 import platform
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 
 import peers
+import threads
 from cases import CASES, ROOT, case_of
+from processes import cores, launched, rates
 from quiet import Quiet
 
 PRECISIONS = ("double", "mixed")
-HERE = Path(__file__).resolve().parent
 PS_TO_NS_PER_DAY = 86400e-6         # 1 fs a second is this many ns a day
-
-
-def cores():
-    return len(os.sched_getaffinity(0))
 
 
 def machine():
@@ -44,18 +41,6 @@ def machine():
 def revision():
     found = subprocess.run(["git", "-C", ROOT, "describe", "--always", "--dirty", "--abbrev=12"], capture_output=True, text=True)
     return found.stdout.strip() or "unknown"
-
-
-def launched(script, ask, ranks, folder, environment=None):
-    """The answer of one of our own benchmark processes."""
-    request, answer = folder / "request.json", folder / "answer.json"
-    request.write_text(json.dumps(ask), encoding="utf-8")
-    answer.unlink(missing_ok=True)
-    command = [os.environ.get("MPIRUN", "mpirun"), "-n", str(ranks)] if ranks > 1 else []
-    done = subprocess.run([*command, sys.executable, HERE / script, request, answer], capture_output=True, text=True, env=environment)
-    if done.returncode or not answer.exists():
-        raise RuntimeError(f"{script} on {ranks} ranks ended with code {done.returncode}:\n{done.stdout[-1000:]}{done.stderr[-4000:]}")
-    return json.loads(answer.read_text(encoding="utf-8"))
 
 
 def matched(case, wanted, arguments, folder):
@@ -94,11 +79,6 @@ def one_run(code, precision, case, ranks, accuracy, arguments, folder, details=F
     ask = {"case": case.name, "accuracy": accuracy, "precision": precision, "steps": steps, "blocks": arguments.blocks, "details": details,
            "scaling": "replicas" if arguments.scaling == "replicas" else "domains"}
     return launched("ours.py", ask, ranks, folder)
-
-
-def rates(run, column):
-    """Atom-steps per second of each block, by wall (0) or CPU time (1)."""
-    return [run["particles"] * run["steps"] / block[column] for block in run["blocks"]]
 
 
 def measure(name, arguments, common, quiet):
@@ -186,11 +166,14 @@ def arguments_of(given):
     parser.add_argument("--length", type=float, default=1.0, help="factor on the steps of a block")
     parser.add_argument("--json", help="file that the records are added to, one line each")
     parser.add_argument("--setup-peers", action="store_true")
+    parser.add_argument("--threads", type=int, help="one rank with so many threads beside as many ranks")
     parser.add_argument("--startup", action="store_true")
     arguments = parser.parse_args(given)
     problems = [f"precision {p!r}: {', '.join(PRECISIONS)} is what the engine has" for p in arguments.precision.split(",") if p not in PRECISIONS]
     unknown = set(arguments.peer.split(",")) - {"lammps", "prototype", "none", ""}
     problems += [f"peer {p!r}: lammps or prototype" for p in sorted(unknown)]
+    if arguments.threads is not None and arguments.threads < 2:
+        problems.append("--threads: at least 2")
     if "lammps" in arguments.peer and not arguments.setup_peers and not peers.lammps_ready():
         problems.append("LAMMPS is not there; run `bench.py --setup-peers` once")
     if "prototype" in arguments.peer and not arguments.prototypes:
@@ -214,9 +197,9 @@ def main(given=None):
         records.append({**found, "quiet": quiet.verdict()["quiet"], "noise": quiet.verdict()})
     else:
         for name in arguments.case.split(","):
-            found = measure(name, arguments, common, quiet)
+            found = (threads.measure if arguments.threads else measure)(name, arguments, common, quiet)
             for line in found:
-                show(line)
+                (threads.show if arguments.threads else show)(line)
             records += found
     print(f"machine: {common['machine']['cpu']}, {cores()} cores, {common['machine']['vector']}; noise {quiet.verdict()}")
     if arguments.json:

@@ -1,7 +1,7 @@
 """One benchmark process of this package: `mpirun -n R python scaling/ours.py REQUEST.json ANSWER.json`, or without mpirun on one rank.
 
 Request: case, accuracy, precision, steps, blocks, scaling ("domains": all ranks share one system; "replicas": each rank runs a system of its own), details (bool: a
-phase table and message counts from a second, instrumented pass), forces (file for the forces of the start, or null)."""
+phase table and message counts from a second, instrumented pass), threads (of each rank), forces (file for the forces of the start, or null)."""
 import json
 import sys
 import time
@@ -10,7 +10,7 @@ STARTED = time.perf_counter(), time.process_time()
 
 import numpy as np                                                  # noqa: E402
 from cases import case_of, kelvin, system_of                        # noqa: E402  (also puts the repository on the path)
-from phases import Clock, CountingComm, watch                       # noqa: E402
+from phases import ChainClock, Clock, CountingComm, watch                       # noqa: E402
 
 from hpcnemd.core.state import State                                # noqa: E402
 from hpcnemd.dynamics.colour import Colour                          # noqa: E402
@@ -38,13 +38,13 @@ class Stress(Observer):
         self.last = pressure_tensor(sim)
 
 
-def simulation(case, system, comm, replica=0):
+def simulation(case, system, comm, replica=0, threads=1):
     """A Simulation under a Nose-Hoover chain, not started."""
     domain = Domain(comm, system.box, choose_grid(comm.size, system.box.lengths), system.cutoff + system.skin)
     state = State.empty(system.box, system.kinds)
     scatter(domain, state, {"species": system.species, "position": system.position})
     forces = Forces(system.forcefield, system.kinds, system.box, domain, system.cutoff, system.skin, system.truncation, system.coulomb, counts=system.counts,
-                    precision=system.precision)
+                    precision=system.precision, threads=threads)
     draw_velocities(comm, state, kelvin(case), 2026 + replica, replica)
     if case.charged:
         colour = Colour.of(system.kinds, system.counts, "all")
@@ -58,13 +58,14 @@ def simulation(case, system, comm, replica=0):
 
 
 def timed_blocks(sim, steps, blocks, comm):
-    """[(wall, CPU) seconds of a block of steps, the slowest rank's]."""
+    """[(wall, CPU) seconds of a block of steps, the slowest rank's; with threads the CPU seconds of the longest chain]."""
+    clock = ChainClock() if sim.forces.threads > 1 else time.process_time
     out, stress = [], [Stress(STRESS_EVERY)]
     for _ in range(blocks):
         comm.Barrier()
-        wall, cpu = time.perf_counter(), time.process_time()
+        wall, cpu = time.perf_counter(), clock()
         advance(sim, sim.step + steps, stress)
-        spent = time.perf_counter() - wall, time.process_time() - cpu
+        spent = time.perf_counter() - wall, clock() - cpu
         out.append([max(values) for values in zip(*comm.allgather(spent))])
     return out
 
@@ -101,7 +102,7 @@ def main(request, answer):
     comm = SerialComm() if own else everyone
     system = system_of(case, ask["accuracy"], precision=ask.get("precision", "double"))
     compile_parts(everyone, system)
-    sim = simulation(case, system, comm, everyone.rank if own else 0)
+    sim = simulation(case, system, comm, everyone.rank if own else 0, ask.get("threads", 1))
     sim.start()
     first = len(system.species), time.perf_counter() - STARTED[0], time.process_time() - STARTED[1]
     if ask.get("forces"):

@@ -6,6 +6,7 @@ import numpy as np
 import hpcnemd.dynamics.loop as loop
 import hpcnemd.dynamics.simulation as simulation
 import hpcnemd.forces.evaluator as evaluator
+from hpcnemd.parallel.threads import Team
 
 
 class Clock:
@@ -34,6 +35,28 @@ class Clock:
         for owner, name, own in reversed(self._undo):
             setattr(owner, name, own) if own is not None else delattr(owner, name)
         self._undo.clear()
+
+
+class ChainClock:
+    """CPU seconds of the longest chain of one rank: of the calling thread, and of the slowest part of each call to the other threads beyond its own. What a machine with
+    free cores would take, but for waking the threads."""
+
+    def __init__(self):
+        self.beyond, run = 0.0, Team.run
+
+        def timed_run(team, work):
+            spent = [0.0] * team.size
+
+            def timed(k):
+                start = time.thread_time()
+                work(k)
+                spent[k] = time.thread_time() - start
+            run(team, timed)
+            self.beyond += max(spent) - spent[0]
+        Team.run = timed_run
+
+    def __call__(self):
+        return time.thread_time() + self.beyond
 
 
 def watch(sim, clock):

@@ -61,9 +61,18 @@ def prepare_and_check(loaded, ranks):
     engine = getattr(getattr(prepared, "system", None), "engine", None)
     if engine is not None and per_replica > 1 and engine.indivisible():
         problems.append(f"{per_replica} ranks per replica: {engine.indivisible()}")
+    problems += thread_problems(deck, prepared, engine)
     need = getattr(loaded.experiment, "disk_need", disk_need)(deck, prepared) if prepared is not None else {"checkpoints": 1 << 16}
     problems += folder_problems(loaded.folder, need["checkpoints"] // (2 * deck.run.replicas), sum(need.values()))
     return prepared, problems
+
+
+def thread_problems(deck, prepared, engine):
+    """Messages; whether there are cores for them is seen where the run is."""
+    if deck.parallel.threads > 1 and engine is not None:
+        yield "parallel.threads: forces come from an ASE calculator, which has threads of its own; leave it out, and set them by the calculator's arguments"
+    elif deck.parallel.threads > 1 and prepared is not None and getattr(prepared, "system", None) is None:
+        yield "parallel.threads: they share out the forces between ions, and this deck has none; leave it out"
 
 
 def structure_lines(system):
@@ -139,6 +148,8 @@ def layout_lines(deck, system, ranks):
            + (f", {rounds} one after another" if rounds > 1 else ""))
     if deck.parallel.balance == "time" and per_replica > 1:
         yield "the cuts between domains follow measured times (parallel.balance = \"time\"): not reproducible"
+    if deck.parallel.threads > 1:
+        yield f"{deck.parallel.threads} threads per rank: give each rank as many cores"
     edge = system.box.heights / np.array(grid)
     yield f"domains {' x '.join(str(n) for n in grid)}, each {' x '.join(f'{one:.4g}' for one in edge)} angstrom, {len(system.species) / per_replica:.4g} ions"
     if system.engine is not None:

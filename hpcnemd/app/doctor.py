@@ -57,9 +57,21 @@ def _ranks(comm, findings):
         shared = len(cores) > usable
         findings.say("note" if shared else "ok", f"{host}: {len(cores)} rank{'s' * (len(cores) > 1)} on {usable} usable core{'s' * (usable > 1)}"
                      + (": more ranks than cores, so it will be slow" if shared else ""))
+    room = usable_threads(comm)
+    findings.say("ok", f"threads of a rank: 1, or what a deck writes as parallel.threads, here up to {room}")
     threads = os.environ.get("OMP_NUM_THREADS", "")
     if comm.size > 1 and threads != "1":
         findings.say("note", f"OMP_NUM_THREADS = {threads}: ranks with several threads each fight for the cores; export OMP_NUM_THREADS=1")
+
+
+def usable_threads(comm):
+    """Collective. Threads per rank for which every rank has cores of its own."""
+    places = comm.allgather((socket.gethostname(), sorted(os.sched_getaffinity(0))))
+    rooms = []
+    for host, mine in places:
+        beside = [set(cores) for other, cores in places if other == host]
+        rooms.append(min(len(mine), max(1, len(set().union(*beside)) // len(beside))))
+    return min(rooms)
 
 
 def _messages(comm, findings):

@@ -14,6 +14,7 @@ def run_deck(comm, path, report=True, point=None):
     PhysicsError, StoppedEarly."""
     from ..parallel.launch import agree_on_errors
     from ..parallel.layout import Layout
+    from ..parallel.threads import thread_problem
     text, prepared, problem = None, None, None
     if comm.rank == 0:
         try:
@@ -24,6 +25,7 @@ def run_deck(comm, path, report=True, point=None):
     agree_on_errors(comm, problem)
     text, prepared, point = comm.bcast((text, prepared, point))
     loaded = parse_deck(text, path)
+    agree_on_errors(comm, thread_problem(loaded.deck.parallel.threads))
     if hasattr(loaded.experiment, "launch"):
         return _run_series(comm, loaded, prepared, report, point)
     done = comm.bcast(is_complete(loaded.folder, text) if comm.rank == 0 else None)

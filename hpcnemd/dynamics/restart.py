@@ -20,7 +20,7 @@ def snapshot(sim):
             "grid": np.asarray(sim.domain.grid, np.int64), "box": sim.state.box.lengths.copy(),
             "cuts": {str(k): np.asarray(cut) for k, cut in enumerate(sim.domain.cuts)},
             "cut_fractions": {str(k): np.asarray(cut) for k, cut in enumerate(sim.domain.fractions)},
-            "kernel_path": sim.forces.pair.path,
+            "kernel_path": sim.forces.pair.path, "threads": np.int64(sim.forces.threads),
             "built_box": sim.built_lengths.copy(), "mesh": sim.forces.variables(),
             "barostat": sim.barostat.variables() if sim.barostat is not None else np.zeros(0),
             "thermostat": sim.thermostat.variables(),

@@ -136,12 +136,12 @@ def _system_of_engine(structure, field, engine, skin, minimum_distance):
                   structure.grain, structure.notes, structure.rough, engine=engine)
 
 
-def forces_of(system, domain, counts=None):
-    """Collective. The forces of a System on a domain; `counts`: where they are not the system's own."""
+def forces_of(system, domain, counts=None, threads=1):
+    """Collective. The forces of a System on a domain; `counts`: where they are not the system's own; `threads` of each rank."""
     if system.engine is not None:
         return AseForces(system.engine, system.kinds, system.box, domain, system.skin)
     return Forces(system.forcefield, system.kinds, system.box, domain, system.cutoff, system.skin, system.truncation, system.coulomb,
-                  counts=system.counts if counts is None else counts, precision=system.precision)
+                  counts=system.counts if counts is None else counts, precision=system.precision, threads=threads)
 
 
 def domain_of(system, comm, grid):
@@ -151,10 +151,10 @@ def domain_of(system, comm, grid):
     return Domain(comm, system.box, grid, system.cutoff + system.skin)
 
 
-def simulation_of(system, colour, comm, grid, timestep, seed, replica, balance="cost"):
+def simulation_of(system, colour, comm, grid, timestep, seed, replica, balance="cost", threads=1):
     """Collective over `comm`. A Simulation of the System on a grid of ranks, without particles yet. `balance`: one of parallel.balance.KINDS; forces of
-    another program's are not balanced."""
+    another program's are not balanced. `threads` of each rank."""
     domain = domain_of(system, comm, grid)
     state = State.empty(system.box, system.kinds, 64)
     order = system.coulomb.order if system.coulomb is not None and system.coulomb.method == "spme" else 0
-    return Simulation(state, domain, forces_of(system, domain), colour, timestep, seed, replica, None if system.engine is not None else Balance(balance, order))
+    return Simulation(state, domain, forces_of(system, domain, threads=threads), colour, timestep, seed, replica, None if system.engine is not None else Balance(balance, order))

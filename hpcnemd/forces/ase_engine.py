@@ -120,6 +120,7 @@ class AseForces:
         self.engine, self.box, self.domain, self.skin = engine, box, domain, float(skin)
         self.calculator = engine.calculator()
         self.whole = domain.size == 1
+        self.threads = 1
         self.pair = SimpleNamespace(path=f"ase {type(self.calculator).__name__}")
         self._numbers = np.array([atomic_numbers[name] for name in kinds.names])
         self._empty = Atoms

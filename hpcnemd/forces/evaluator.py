@@ -30,16 +30,17 @@ class Potential:
 
 class Forces:
     """`settings`: CoulombSettings, or None where nothing is charged. `truncation`: plain, shift, switch or shift_force (of the whole real-space
-    pair function). `remove_net_force`: the mesh's small net force is taken out in proportion to mass. `precision`: see PairForces."""
+    pair function). `remove_net_force`: the mesh's small net force is taken out in proportion to mass. `precision` and `threads`: see PairForces."""
 
     def __init__(self, forcefield, kinds, box, domain, cutoff, skin, truncation="shift_force", settings=None, path="auto", remove_net_force=True,
-                 counts=None, precision="double"):
+                 counts=None, precision="double", threads=1):
         self.domain, self.skin, self.settings = domain, float(skin), settings
         self.box, self.kinds, self.counts, self.remove_net_force = box, kinds, counts, remove_net_force
         real = None
         if settings is not None:
             real = RealSpace("dsf" if settings.method == "dsf" else "ewald", settings.beta, cutoff)
-        self.pair = PairForces(forcefield, kinds, box, cutoff, skin, truncation=truncation, coulomb=real, path=path, precision=precision)
+        self.pair = PairForces(forcefield, kinds, box, cutoff, skin, truncation=truncation, coulomb=real, path=path, precision=precision, threads=threads)
+        self.threads = int(threads)
         self.mesh, self.stopwatch = None, None      # stopwatch: has note(seconds, entries) and is told of the pair part of every step
         self.constant = 0.0
         if settings is not None and settings.method == "dsf":
@@ -50,7 +51,7 @@ class Forces:
         """Collective."""
         self.meshed = self.box.lengths          # the box for which its accuracy was looked at last
         if self.settings is not None and self.settings.method == "spme":
-            self.mesh = Spme(self.settings, self.box, self.kinds, self.domain, self.skin, self.remove_net_force)
+            self.mesh = Spme(self.settings, self.box, self.kinds, self.domain, self.skin, self.remove_net_force, threads=self.threads)
         elif self.settings is not None and self.settings.method == "ewald":
             self.mesh = Ewald(self.settings, self.box, self.kinds, self.domain, self.remove_net_force)
 

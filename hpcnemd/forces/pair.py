@@ -15,12 +15,14 @@ from ..kernels.neighbours_simd import builder
 from ..kernels.pair_kernels import pair_kernel
 from ..kernels.simd import choose_path
 from ..kernels.work import add_work
+from ..parallel.threads import team_of
 from .pair_table import PairTable
 
 SHAPES = {"double": {"plain": (1, 1), "avx2": (2, 1), "avx512": (2, 2)},           # path -> (rows of j in a vector, vectors at once)
           "mixed": {"plain": (1, 1), "avx2": (2, 1), "avx512": (4, 2)}}
 LARGEST_EXPONENT = {"double": 1000, "mixed": 125}       # the vector code's exp has no guard against underflow
 FLOAT32 = 2.0**-23
+CLUSTER = 12            # list entries that take as long as what a cluster costs beside its list
 
 
 @dataclass(frozen=True)
@@ -50,9 +52,10 @@ class PairForces:
 
     cutoff and skin in angstrom; coulomb: a RealSpace with the same cutoff, or None; path: "auto", "plain", "avx2" or "avx512"; precision: "double" or
     "mixed", where a pair is worked out in float32 from fixed-point positions and all sums are float64.
+    `threads`: of this rank, among which clusters are shared out; sums of forces and energies then run in another order than those of one thread.
     `minimum_distance` (s, s): distance below which a pair has fallen inside its repulsive wall. `path` tells which kernels run."""
 
-    def __init__(self, forcefield, kinds, box, cutoff, skin, truncation="shift_force", coulomb=None, path="auto", precision="double"):
+    def __init__(self, forcefield, kinds, box, cutoff, skin, truncation="shift_force", coulomb=None, path="auto", precision="double", threads=1):
         if precision not in SHAPES:
             raise InputError(f'precision "{precision}": write one of {", ".join(SHAPES)}')
         if not (cutoff > 0 and skin >= 0):
@@ -82,9 +85,10 @@ class PairForces:
         lane, row = np.arange(4), np.arange(4)
         self._earlier = np.ascontiguousarray((lane[None, :] < row[:, None]).astype(real).ravel())     # inside a cluster: i before j
         self._observed = np.zeros(8)
+        self.threads, self._team = int(threads), team_of(int(threads))
         self._slots = self._owned_slots = self._clusters = self.list_length = 0
         self._reserve(64)
-        self._neighbour = np.zeros(4096, np.int32)
+        self._neighbour, self._pieces = np.zeros(4096, np.int32), []
         self.reference = np.zeros((0, 3))
 
     @functools.cached_property
@@ -121,6 +125,7 @@ class PairForces:
         self._species = np.zeros(room, np.int32)
         self._xyz = [np.zeros(room, self._place) for _ in range(3)]
         self._rows, self._force = np.zeros(4 * room, self._place), np.zeros(4 * room)
+        self._others = [np.zeros(4 * room) for _ in range(1, self.threads)]             # forces that the other threads have summed
         self._f = [np.zeros(room) for _ in range(3)]
         self._found = np.zeros((kinds, room), np.int32)
         self._pointer = np.zeros(room // 4 * kinds + 1, np.int64)
@@ -164,14 +169,46 @@ class PairForces:
     def _list(self, owned, ghost, ghosts, margin):
         """The cluster list, in a buffer that grows until it is long enough."""
         kinds = len(self.kinds.names)
-        ranges = np.empty((max(owned.columns, ghost.columns), 2), np.int32)
-        while True:
-            used = self._build_list(*self._near, self._species, self._slot_row, self._clusters, kinds, self.list_radius, margin, owned.geometry, owned.shape, owned.bin_start,
-                                    ghost.geometry, ghost.shape, ghost.bin_start, ghosts, self._multiple, self._slots, self._found, ranges, self._pointer, self._neighbour)
-            if used >= 0:
-                self.list_length = used
-                return
-            self._neighbour = np.zeros(2 * len(self._neighbour), np.int32)
+        near = owned.geometry, owned.shape, owned.bin_start, ghost.geometry, ghost.shape, ghost.bin_start, ghosts
+
+        def part(foremost, end, found, pointer, neighbour):
+            """(length, neighbour) of the list of the clusters [foremost, end)."""
+            ranges = np.empty((max(owned.columns, ghost.columns), 2), np.int32)
+            while True:
+                used = self._build_list(*self._near, self._species, self._slot_row, foremost, end, kinds, self.list_radius, margin, *near, self._multiple,
+                                        self._slots, found, ranges, pointer, neighbour)
+                if used >= 0:
+                    return used, neighbour
+                neighbour = np.zeros(2 * len(neighbour), np.int32)
+        if self._team is None:
+            self.list_length, self._neighbour = part(0, self._clusters, self._found, self._pointer, self._neighbour)
+        else:
+            self._list_by_threads(part)
+
+    def _list_by_threads(self, part):
+        """The lists of the parts, one behind the other: the same as of one thread."""
+        team, kinds = self._team, len(self.kinds.names)
+        edges, used = team.edges(self._clusters), [0] * team.size
+        if not self._pieces or self._pieces[0][1].shape != self._pointer.shape:
+            self._pieces = [(np.empty_like(self._found), np.empty_like(self._pointer), np.zeros(len(self._neighbour), np.int32)) for _ in range(team.size)]
+
+        def build(k):
+            found, pointer, neighbour = self._pieces[k]
+            used[k], neighbour = part(int(edges[k]), int(edges[k + 1]), found, pointer, neighbour)
+            self._pieces[k] = found, pointer, neighbour
+        team.run(build)
+        ends = np.concatenate(([0], np.cumsum(used)))
+        self.list_length = int(ends[-1])
+        if self.list_length > len(self._neighbour):
+            self._neighbour = np.zeros(int(1.2 * self.list_length), np.int32)
+        self._pointer[0] = 0
+
+        def copy(k):
+            _, pointer, neighbour = self._pieces[k]
+            rows = slice(int(edges[k]) * kinds + 1, int(edges[k + 1]) * kinds + 1)
+            self._pointer[rows] = pointer[rows] + ends[k]
+            self._neighbour[ends[k]:ends[k + 1]] = neighbour[:used[k]]
+        team.run(copy)
 
     def add_work(self, state, entry, particle, per_length, histogram):
         """histogram (3, bins) int64 += the work of the lists (see kernels.work); returns its sum."""
@@ -189,13 +226,38 @@ class PairForces:
                 pair_slots.gather_fractions(position, *slots, per_length, self._middle, *self._xyz, self._rows, self._force)
             else:
                 pair_slots.gather_positions(state.position, *slots, *self._xyz, self._rows, self._force)
-            self.kernel(bool(observe), *self._xyz, self._rows, self._species, self._clusters, len(self.kinds.names), self._pointer, self._neighbour,
-                         self._parameters, self._earlier, *self._units, *self._numbers, self._force, *self._f, self._observed)
+            if self._team is None:
+                self._part(observe, 0, self._clusters, self._force, self._observed)
+            else:
+                self._by_threads(observe)
             pair_slots.scatter_forces(state.force, self._slot_row, self._owned_slots, self._slots, self._force, *self._f)
         if not observe:
             return None
         short, far, xx, yy, zz, xy, xz, yz = self._observed if self._clusters else np.zeros(8)
         return PairResult(float(short), float(far), np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]]))
+
+
+    def _part(self, observe, foremost, end, force, observed):
+        """Pairs of the clusters [foremost, end)."""
+        self.kernel(bool(observe), *self._xyz, self._rows, self._species, foremost, end, len(self.kinds.names), self._pointer, self._neighbour,
+                    self._parameters, self._earlier, *self._units, *self._numbers, force, *self._f, observed)
+
+    def _by_threads(self, observe):
+        """Clusters in parts of equal work, counted as entries of the list (and a few for each cluster); sums of the parts in their order."""
+        team, kinds = self._team, len(self.kinds.names)
+        work = self._pointer[:self._clusters * kinds + 1:kinds] + CLUSTER * np.arange(self._clusters + 1)
+        edges = np.searchsorted(work, team.edges(int(work[-1])))
+        edges[0], edges[-1] = 0, self._clusters
+        force, observed = [self._force, *self._others], np.zeros((team.size, 8))
+
+        def part(k):
+            if k:
+                force[k][:4 * self._slots + 4] = 0.0
+            self._part(observe, int(edges[k]), int(edges[k + 1]), force[k], observed[k])
+        team.run(part)
+        for other in self._others:
+            self._force[:4 * self._slots + 4] += other[:4 * self._slots + 4]
+        self._observed = observed.sum(axis=0)
 
 
 def aligned(values, kind):

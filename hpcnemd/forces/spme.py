@@ -13,22 +13,24 @@ from ..kernels.splines import axis_sums, spline_table
 from ..parallel.mesh import DistributedMesh
 from ..parallel.reduce import ordered_sum
 from ..parallel.serial import SerialComm
+from ..parallel.threads import team_of
 from . import oblique
 from .coulomb import MeshResult, self_energy
 
 
 class Spme:
     """`settings`: a CoulombSettings; `box` in three dimensions; `kinds` a Species; `domain`: has `.comm`, `.lower`, `.upper` (or None: one rank, whole box).
-    `margin`: angstrom that owned particles may lie outside the domain (the skin is enough). `path`: one of kernels.simd.PATHS or "auto". Collective."""
+    `margin`: angstrom that owned particles may lie outside the domain (the skin is enough). `path`: one of kernels.simd.PATHS or "auto".
+    `threads`: of this rank, among which the particles are shared out. Collective."""
 
-    def __init__(self, settings, box, kinds, domain=None, margin=1.0, remove_net_force=True, path="auto"):
+    def __init__(self, settings, box, kinds, domain=None, margin=1.0, remove_net_force=True, path="auto", threads=1):
         self.settings, self.box, self.kinds = settings, box, kinds
         self.margin, self.remove_net_force = float(margin), remove_net_force
         self.comm = SerialComm() if domain is None else domain.comm
         lower, upper = (np.zeros(3), box.lengths) if domain is None else (domain.lower, domain.upper)
-        self.path = choose_path(path)
+        self.path, self._team = choose_path(path), team_of(int(threads))
         self.mesh = DistributedMesh(self.comm, settings.mesh, settings.order, box.lengths, lower, upper, self.margin * box.slant, self.path)
-        self.spread, self.gather = _loops(settings.order, self.path, self.mesh.brick)
+        self.spread, self.gather = _loops(settings.order, self.path, self.mesh.brick, self._team)
         self.influence = np.zeros(self.mesh.fft.spectrum_shape)
         self.rescale(box)
         self.force, self.charge = np.empty((0, 3)), np.empty(0)
@@ -73,7 +75,7 @@ class Spme:
     def place(self, lower, upper):
         """Collective. The domain of this rank reaches from `lower` to `upper` (3,), upright coordinates in angstrom, from here on."""
         self.mesh.place(self.box.lengths, lower, upper)
-        self.spread, self.gather = _loops(self.settings.order, self.path, self.mesh.brick)
+        self.spread, self.gather = _loops(self.settings.order, self.path, self.mesh.brick, self._team)
 
     def _report_outside(self, state):
         lost = state.id[:state.n_owned][self.mesh.brick.misses(self.box.upright(state.position[:state.n_owned]))]
@@ -106,8 +108,53 @@ class Spme:
         return total[:3]
 
 
-def _loops(order, path, brick):
-    """spread(position, charge, n, points) and gather(position, charge, n, points, out) of a path for one brick."""
+def _loops(order, path, brick, team=None):
+    """spread(position, charge, n, points) and gather(position, charge, n, points, out) of a path for one brick, on one thread or on those of a `team`."""
+    loops = _single_loops(order, path, brick)
+    return loops if team is None else _shared_loops(*loops, brick, team)
+
+
+def _shared_loops(spread, gather, brick, team):
+    """The same of particles in parts, each spread on a mesh of its own; the meshes are added in the order of parts."""
+    meshes, outside = [np.empty_like(brick.points) for _ in range(1, team.size)], [0] * team.size
+    planes = [slice(0, 0)] * team.size
+
+    def shared_spread(position, charge, n, points):
+        edges = team.edges(n)
+
+        def part(k):
+            mesh, rows = points if k == 0 else meshes[k - 1], slice(edges[k], edges[k + 1])
+            if k:
+                planes[k] = touched(brick, position[rows, 0])
+                mesh[planes[k]] = 0.0
+            outside[k] = spread(position[rows], charge[rows], int(edges[k + 1] - edges[k]), mesh)
+        team.run(part)
+        for mesh, used in zip(meshes, planes[1:]):
+            points[used] += mesh[used]
+        return sum(outside)
+
+    def shared_gather(position, charge, n, points, out):
+        edges = team.edges(n)
+
+        def part(k):
+            rows = slice(edges[k], edges[k + 1])
+            gather(position[rows], charge[rows], int(edges[k + 1] - edges[k]), points, out[rows])
+        team.run(part)
+    return shared_spread, shared_gather
+
+
+def touched(brick, x):
+    """The points of a brick (slice of them, flat) that particles with those coordinates along x reach: whole planes, few where rows are in order of places."""
+    if not len(x):
+        return slice(0, 0)
+    u = x * brick.scale[0]
+    u -= np.floor((u - brick.low[0]) / brick.period[0]) * brick.period[0]
+    size = brick.ny * brick.nz
+    low, high = (int(np.clip(np.nan_to_num(value) - brick.first[0], 0, brick.count[0])) for value in (u.min(), u.max()))
+    return slice(low * size, min(high + brick.order + 1, int(brick.count[0])) * size)
+
+
+def _single_loops(order, path, brick):
     table, slope = spline_table(order)
     place, rows = (brick.scale, brick.low, brick.period, brick.first, brick.last), (brick.ny, brick.nz)
     if path == "plain":

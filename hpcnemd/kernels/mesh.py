@@ -10,7 +10,7 @@ from numba import njit
 FAST = {"contract", "arcp", "nsz"}
 
 
-@njit(cache=True, error_model="numpy", fastmath=FAST)
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST)
 def spread(position, charge, n, scale, low, period, first, last, order, table, ny, nz, brick):
     """Adds charge * weight of particles [0, n) to the flat `brick`; returns how many lay outside it (they are left out).
 
@@ -57,7 +57,7 @@ def spread(position, charge, n, scale, low, period, first, last, order, table, n
     return outside
 
 
-@njit(cache=True, error_model="numpy", fastmath=FAST)
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST)
 def gather(position, charge, n, scale, low, period, first, last, order, table, slope, ny, nz, brick, out):
     """out[i] = minus charge times the gradient of the potential in `brick` (eV/e at mesh points), eV/angstrom, shape (n, 3); arguments as in `spread`."""
     wx, wy, wz = np.empty(8), np.empty(8), np.empty(8)

@@ -16,7 +16,7 @@ load, store, splat = _EIGHT.load, _EIGHT.store, _EIGHT.splat
 
 @functools.cache
 def make_spread(order):
-    @njit(cache=True, error_model="numpy")
+    @njit(cache=True, nogil=True, error_model="numpy")
     def spread(position, charge, n, scale, low, period, first, last, table, ny, nz, brick):
         outside = 0
         bx, by = np.empty(8), np.empty(8)
@@ -52,7 +52,7 @@ def make_spread(order):
 
 @functools.cache
 def make_gather(order):
-    @njit(cache=True, error_model="numpy")
+    @njit(cache=True, nogil=True, error_model="numpy")
     def gather(position, charge, n, scale, low, period, first, last, table, slope, ny, nz, brick, out):
         bx, by, cx, cy = np.empty(8), np.empty(8), np.empty(8), np.empty(8)
         for i in range(n):

@@ -174,17 +174,17 @@ def append_groups(c, kinds, found, number, multiple, dummy, pointer, neighbour, 
     return used
 
 
-@njit(cache=True, error_model="numpy")
-def build_plain(x, y, z, slot_species, slot_row, clusters, kinds, radius, margin, owned_geometry, owned_shape, owned_bins, ghost_geometry, ghost_shape, ghost_bins,
+@njit(cache=True, nogil=True, error_model="numpy")
+def build_plain(x, y, z, slot_species, slot_row, foremost, clusters, kinds, radius, margin, owned_geometry, owned_shape, owned_bins, ghost_geometry, ghost_shape, ghost_bins,
                 ghosts, multiple, dummy, found, ranges, pointer, neighbour):
-    """The list of all clusters into pointer (clusters * kinds + 1,) and neighbour; returns its length, or -1 when neighbour is too short.
+    """The list of the clusters [foremost, clusters) into pointer (clusters * kinds + 1,) and neighbour; returns its length, or -1 when neighbour is too short.
     radius: list radius; margin: bound of the rounding of float32 distances. found (kinds, slots + 16) and ranges (m, 2) are work space."""
     square = np.float32((radius + margin)**2)
     bounds = np.empty(6)
     number = np.zeros(kinds, np.int64)
-    pointer[0] = 0
-    used = pointer[0]                   # not the literal 0, for which callees would be compiled once more
-    for c in range(clusters):
+    pointer[foremost * kinds] = 0
+    used = pointer[foremost * kinds]                   # not the literal 0, for which callees would be compiled once more
+    for c in range(foremost, clusters):
         count = cluster_bounds(x, y, z, slot_row, c, bounds)
         number[:] = 0
         for part in range(2 if ghosts else 1):

@@ -15,16 +15,16 @@ def _squares(X, Y, Z, x, y, z, i):
     return dx * dx + dy * dy + dz * dz
 
 
-@njit(cache=True, error_model="numpy")
-def build_vector(x, y, z, slot_species, slot_row, clusters, kinds, radius, margin, owned_geometry, owned_shape, owned_bins, ghost_geometry, ghost_shape, ghost_bins,
+@njit(cache=True, nogil=True, error_model="numpy")
+def build_vector(x, y, z, slot_species, slot_row, foremost, clusters, kinds, radius, margin, owned_geometry, owned_shape, owned_bins, ghost_geometry, ghost_shape, ghost_bins,
                  ghosts, multiple, dummy, found, ranges, pointer, neighbour):
     """As neighbours.build_plain; x, y, z must have 8 elements of room behind the last slot."""
     square = np.float32((radius + margin)**2)
     bounds = np.empty(6)
     number = np.zeros(kinds, np.int64)
-    pointer[0] = 0
-    used = pointer[0]                   # not the literal 0, for which callees would be compiled once more
-    for c in range(clusters):
+    pointer[foremost * kinds] = 0
+    used = pointer[foremost * kinds]                   # not the literal 0, for which callees would be compiled once more
+    for c in range(foremost, clusters):
         count = cluster_bounds(x, y, z, slot_row, c, bounds)
         i0 = WIDTH * c
         i1, i2, i3 = i0 + min(1, count - 1), i0 + min(2, count - 1), i0 + count - 1

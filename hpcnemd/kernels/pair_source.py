@@ -1,6 +1,6 @@
 """Source text of pair kernels: one kernel per set of terms, so that a system pays for the terms that it has and nothing else.
 
-A kernel goes through the cluster lists and computes, for every pair within the cutoff, F/r of
+A kernel goes through the lists of clusters [foremost, clusters) and computes, for every pair within the cutoff, F/r of
 
     qq erfc(beta r)/r + a1 e + a2 e^2 + sum_n c_n/r^n + stiffness (contact - r)^(5/2) + table,     e = exp(-decay r),
 
@@ -201,7 +201,7 @@ def _indented(lines, depth):
 def arguments(plan):
     """{name: numba's signature text} of a kernel's arguments. `unit_x` ...: length of one unit of the integer positions."""
     real, place = ("f4", "i4") if plan.mixed else ("f8", "f8")
-    kinds = {"observe": "b1", "x": f"{place}[::1]", "y": f"{place}[::1]", "z": f"{place}[::1]", "rows": f"{place}[::1]", "species": "i4[::1]", "clusters": "i8", "kinds": "i8",
+    kinds = {"observe": "b1", "x": f"{place}[::1]", "y": f"{place}[::1]", "z": f"{place}[::1]", "rows": f"{place}[::1]", "species": "i4[::1]", "foremost": "i8", "clusters": "i8", "kinds": "i8",
              "pointer": "i8[::1]", "neighbour": "i4[::1]", "parameters": f"{real}[::1]", "earlier": f"{real}[::1]"}
     kinds.update({f"unit_{axis}": real for axis in "xyz"} if plan.mixed else {})
     kinds.update(dict.fromkeys(("cutoff2", "scale", "beta", "switch_start", "switch_inverse"), real))
@@ -212,7 +212,7 @@ def arguments(plan):
 def _definition(plan):
     """One signature per kernel, compiled when the kernel's file is imported."""
     takes = arguments(plan)
-    return f'''@njit("void({", ".join(takes.values())})", cache=True, error_model="numpy")
+    return f'''@njit("void({", ".join(takes.values())})", cache=True, nogil=True, error_model="numpy")
 def kernel({", ".join(takes)}):'''
 
 
@@ -276,7 +276,7 @@ def _vector_source(plan):
 {_definition(plan)}
     # ones: what fills the last turn of the second loop is multiplied by zero, and must be finite for that
     work, place, sums = np.ones({((BLOCK + 4) // plan.rows + plan.unroll) * size}, real), np.empty({BLOCK + 4 + plan.rows}, np.int32), np.zeros({8 * lanes})
-    for c in range(clusters):
+    for c in range(foremost, clusters):
         b = 4 * c
         xi, yi, zi = load_i(x, b), load_i(y, b), load_i(z, b)
 {_indented(zero + ([f"force_{a} = splat(0.0)" for a in "xyz"] if plan.mixed else []), 2)}
@@ -376,9 +376,9 @@ from numpy import {"float32" if plan.mixed else "float64"} as real, int32
 
 {_definition(plan)}
     observed[:] = 0
-    for i in range(4 * clusters):
+    for i in range(4 * foremost, 4 * clusters):
         fx[i], fy[i], fz[i] = 0.0, 0.0, 0.0
-    for c in range(clusters):
+    for c in range(foremost, clusters):
         b = 4 * c
         for j in range(b + 1, b + 4):
             o = (c * kinds + species[j]) * {stride}

@@ -59,11 +59,11 @@ def job_id():
     return ""
 
 
-def collect(comm, deck="", seed=0, grid=(), kernel_path="", writer=""):
-    """Collective. dict of what /provenance holds: strings, numbers and arrays. `deck`: its resolved text; `grid`: replicas and rank grid."""
+def collect(comm, deck="", seed=0, grid=(), kernel_path="", writer="", threads=1):
+    """Collective. dict of what /provenance holds: strings, numbers and arrays. `deck`: its resolved text; `grid`: replicas and rank grid; `threads` of each rank."""
     hosts = comm.gather(socket.gethostname())
     revision = git_revision() if comm.rank == 0 else ""
-    return {"deck": deck, "seed": int(seed), "ranks": comm.size, "grid": np.asarray(grid, np.int64), "kernel_path": kernel_path,
+    return {"deck": deck, "seed": int(seed), "ranks": comm.size, "threads": int(threads), "grid": np.asarray(grid, np.int64), "kernel_path": kernel_path,
             "writer": writer, "hosts": " ".join(dict.fromkeys(hosts or ())), "job": job_id(), "git": comm.bcast(revision),
             "mpi_library": library_version(), "command": " ".join(sys.argv), "started": now(), "versions": versions()}
 

@@ -50,7 +50,7 @@ def run(prepared, layout, folder, text="", progress=None):
     deck = prepared.deck
     flag = StopFlag().install()
     leader = layout.domain_comm.rank == 0
-    record = collect(layout.world, text, deck.run.seed, (layout.n_groups, *layout.grid), choose_path("auto"), deck.parallel.writer)
+    record = collect(layout.world, text, deck.run.seed, (layout.n_groups, *layout.grid), choose_path("auto"), deck.parallel.writer, deck.parallel.threads)
     if text:
         on_root(layout.world, lambda: (folder / "deck.toml").write_text(text, encoding="utf-8"), folder / "deck.toml", starting=True)
     journal = Journal(layout.domain_comm, folder / ("journal.jsonl" if layout.group == 0 else f"journal_{layout.group}.jsonl"))

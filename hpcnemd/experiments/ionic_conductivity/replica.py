@@ -38,7 +38,7 @@ class Replica:
         self.prepared, self.comm, self.index, self.folder = prepared, comm, index, folder
         deck, system, schedule = prepared.deck, prepared.system, prepared.schedule
         self.drive_value = prepared.drive_value
-        self.sim = simulation_of(system, prepared.colour, comm, grid, deck.run.timestep, deck.run.seed, index, deck.parallel.balance)
+        self.sim = simulation_of(system, prepared.colour, comm, grid, deck.run.timestep, deck.run.seed, index, deck.parallel.balance, deck.parallel.threads)
         n_species = len(system.kinds.names)
         self.blocks = Blocks(schedule.block, schedule.settle, schedule.blocks, n_species)
         self.series = Series(schedule.sample, schedule.settle, schedule.samples, n_species)
@@ -139,6 +139,8 @@ class Replica:
             told.append("other libraries: " + ", ".join(changed))
         if saved.tree["simulation"]["kernel_path"] != self.sim.forces.pair.path:
             told.append(f"other kernels: {saved.tree['simulation']['kernel_path']} -> {self.sim.forces.pair.path}")
+        if saved.tree["simulation"].get("threads", 1) != self.sim.forces.threads:
+            told.append(f"other threads per rank: {saved.tree['simulation'].get('threads', 1)} -> {self.sim.forces.threads}")
         if not same_grid:
             told.append("another grid of ranks")
         return told

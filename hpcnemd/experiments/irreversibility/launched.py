@@ -99,7 +99,7 @@ def open_file(prepared, layout, folder, text=""):
             held, problem = _held(path, identity, deck.run.replicas)
     agree_on_errors(world, problem)
     held = world.bcast(held)
-    record = provenance.collect(world, text, deck.run.seed, (layout.n_groups, *layout.grid), getattr(prepared.model, "kernel_path", "scalar"), deck.parallel.writer)
+    record = provenance.collect(world, text, deck.run.seed, (layout.n_groups, *layout.grid), getattr(prepared.model, "kernel_path", "scalar"), deck.parallel.writer, deck.parallel.threads)
     if world.rank == 0 and text:
         (folder / "deck.toml").write_text(text, encoding="utf-8")
     leaders, schema, names = layout.leader_comm, prepared.model.schema, prepared.model.branch_names

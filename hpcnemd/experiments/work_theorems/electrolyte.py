@@ -73,7 +73,7 @@ class Electrolyte:
     def _mother(self, comm, replica):
         table, system, run = self.table, self.system, self.run
         grid = self.deck.parallel.grid or choose_grid(comm.size, system.box.heights, system.box.dimensions)
-        sim = simulation_of(system, self.colour, comm, grid, table.timestep, run.seed, replica, self.deck.parallel.balance)
+        sim = simulation_of(system, self.colour, comm, grid, table.timestep, run.seed, replica, self.deck.parallel.balance, self.deck.parallel.threads)
         scatter(sim.domain, sim.state, {"species": system.species, "position": system.position})
         draw_velocities(comm, sim.state, table.temperature, run.seed, replica)
         sim.enter_phase(RESTING, *self._thermostat())
