@@ -61,7 +61,7 @@ class ChainClock:
 
 def watch(sim, clock):
     """Wraps the parts of `sim`'s step. Phases: pair, mesh spread/gather/transform/exchange/rest, ghosts, lists, integration; the rest is the loop's own."""
-    for owner, name, phase in ((loop, "open_half", "integrate"), (loop, "close_half", "integrate"), (loop, "largest_displacement", "integrate"),
+    for owner, name, phase in ((loop, "open_half", "integrate"), (loop, "close_half", "integrate"),
                                (loop, "vote_max", "votes"), (loop, "ordered_sum", "votes"), (loop, "refresh", "ghosts"), (evaluator, "fold", "ghosts"),
                                (simulation, "migrate", "lists"), (simulation, "halo", "lists"), (sim.forces, "rebuild", "lists"),
                                (sim.forces.pair, "compute", "pair")):

@@ -1,10 +1,13 @@
 """The time loop."""
+import math
+
 import numpy as np
 
 from ..core.random import stream_key
-from ..kernels.integrate import close_step, half_kick, langevin_half, largest_displacement, open_step
+from ..kernels.integrate import close_step, half_kick, langevin_half, largest_displacement
 from ..kernels.philox import normals
-from ..kernels.step_numbers import HEAT, closing_numbers, opening_numbers
+from ..kernels.step_numbers import HEAT, closing_numbers
+from ..kernels.whole_step import close_whole, open_whole
 from ..parallel.domain import check_halo, refresh
 from ..parallel.reduce import ordered_sum, vote_max
 
@@ -26,8 +29,8 @@ def advance(sim, until, observers=(), stop=None):
     votes = np.zeros(2)
     while sim.step < until:
         due = [watch for watch in observers if watch.due(sim.step + 1)]
-        open_half(sim)
-        stopped = settle_lists(sim, votes, stop is not None and stop())
+        moved = open_half(sim)
+        stopped = settle_lists(sim, votes, stop is not None and stop(), moved)
         strain = sim.barostat is not None and sim.barostat.due(sim.step + 1)
         sim.evaluate(observe=strain or any(watch.needs_energy for watch in due))
         close_half(sim)
@@ -44,31 +47,35 @@ def advance(sim, until, observers=(), stop=None):
 
 
 def open_half(sim):
-    """Thermostat half step, half kick, projection and drift, in one sweep over the particles."""
+    """Thermostat half step, half kick, projection and drift, in one sweep over the particles; returns the square of how far one has moved since the lists."""
     shared, bath, colour, drive, state = sim.shared, sim.thermostat, sim.colour, sim.drive, sim.state
     if bath.kind == "langevin":
         langevin(sim, 0)
-    opening_numbers(drive.code, drive.value, sim.norm, bath.code, bath.numbers, bath.velocity, bath.mass, sim.on, sim.timestep, colour.mass,
-                    colour.charge, shared.kinetic, shared.numbers, sim.scale, sim.kick)
-    open_step(state.n_owned, state.species, state.position, state.velocity, state.force, sim.inverse_mass, sim.scale, shared.stream, sim.kick,
-              colour.axis, 0.5 * sim.timestep, sim.timestep)
+    return open_whole(state.n_owned, state.species, state.position, state.velocity, state.force, sim.inverse_mass, sim.scale, shared.stream, sim.kick, colour.axis,
+                      sim.timestep, drive.code, drive.value, sim.norm, bath.code, bath.numbers, bath.velocity, bath.mass, sim.on, colour.mass, colour.charge,
+                      shared.kinetic, shared.numbers, sim.reference, sim.stretch)
 
 
 def close_half(sim):
     """Half kick, the reduction of the step, projection and thermostat half step; the ledger of the step."""
     shared, bath, colour, drive, state = sim.shared, sim.thermostat, sim.colour, sim.drive, sim.state
-    half_kick(state.n_owned, state.species, state.velocity, state.force, sim.inverse_mass, 0.5 * sim.timestep, sim.sums)
-    if bath.kind == "langevin":
+    particles = state.n_owned, state.species, state.velocity
+    if bath.kind == "langevin":         # heat of the half step before
         shared.numbers[HEAT] += ordered_sum(sim.comm, sim.heat_here)[0]
         sim.heat_here[:] = 0.0
-    total = ordered_sum(sim.comm, sim.sums) if sim.comm.size > 1 else sim.sums
-    finite = closing_numbers(total, drive.code, drive.value, sim.norm, bath.code, bath.numbers, bath.velocity, bath.mass, sim.on, sim.timestep,
-                             colour.axis, colour.mass, colour.charge, colour.counts, colour.group, sim.group_mass, sim.group_charge, shared.kinetic,
-                             shared.stream, shared.numbers, sim.scale, sim.kick)
+    if sim.comm.size == 1:
+        finite = close_whole(*particles, state.force, sim.inverse_mass, sim.sums, sim.scale, shared.stream, sim.kick, colour.axis, sim.timestep, drive.code, drive.value,
+                             sim.norm, bath.code, bath.numbers, bath.velocity, bath.mass, sim.on, colour.mass, colour.charge, colour.counts, colour.group,
+                             sim.group_mass, sim.group_charge, shared.kinetic, shared.numbers)
+    else:
+        half_kick(*particles, state.force, sim.inverse_mass, 0.5 * sim.timestep, sim.sums)
+        finite = closing_numbers(ordered_sum(sim.comm, sim.sums), drive.code, drive.value, sim.norm, bath.code, bath.numbers, bath.velocity, bath.mass, sim.on,
+                                 sim.timestep, colour.axis, colour.mass, colour.charge, colour.counts, colour.group, sim.group_mass, sim.group_charge,
+                                 shared.kinetic, shared.stream, shared.numbers, sim.scale, sim.kick)
+        if finite and (bath.code or drive.code):
+            close_step(*particles, sim.scale, shared.stream, sim.kick, colour.axis)
     if not finite:
         sim.report_not_finite(sim.step + 1)
-    if bath.code or drive.code:
-        close_step(state.n_owned, state.species, state.velocity, sim.scale, shared.stream, sim.kick, colour.axis)
     if bath.kind == "langevin":
         langevin(sim, 1)
 
@@ -83,19 +90,21 @@ def langevin(sim, draw):
     langevin_half(n, state.species, state.velocity, sim.noise, bath.keep, bath.spread, sim.colour.mass, sim.heat_here)
 
 
-def settle_lists(sim, votes, stop):
+def settle_lists(sim, votes, stop, moved=None):
     """Collective. Refresh the ghosts while the lists are safe, rebuild them otherwise; returns True when any rank wants to stop.
 
     Safe: no particle has moved half a skin since the lists were made, so that no two have come closer by a whole one. Motion that a strain of the
-    cell has made is counted by what it takes from the skin."""
-    state, skin = sim.state, sim.safe_skin
-    votes[0] = largest_displacement(state.n_owned, state.position, sim.reference, sim.stretch)
-    votes[1] = stop
-    worst = vote_max(sim.comm, votes)
-    if not worst[0] < max(sim.domain.halo_width, sim.forces.skin) ** 2:
+    cell has made is counted by what it takes from the skin. `moved`: what `open_half` returned, where nothing has moved after it; `votes` (2,) is work space."""
+    state = sim.state
+    if moved is None:
+        moved = largest_displacement(state.n_owned, state.position, sim.reference, sim.stretch)
+    if sim.comm.size > 1:
+        votes[:] = moved, stop
+        moved, stop = vote_max(sim.comm, votes)
+    if not moved < max(sim.domain.halo_width, sim.forces.skin) ** 2:
         check_halo(sim.domain, state, sim.reference * sim.stretch, sim.forces.skin, sim.step + 1)     # names the particles
-    if 2.0 * np.sqrt(worst[0]) < skin:
+    if 2.0 * math.sqrt(moved) < sim.safe_skin:
         refresh(sim.domain, state)
     else:
         sim.rebuild()
-    return worst[1] > 0
+    return stop > 0

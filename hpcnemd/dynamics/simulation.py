@@ -151,7 +151,7 @@ class Simulation:
     @property
     def safe_skin(self):
         """What is left of the skin, angstrom: pairs that a shrunken cell has brought within the cutoff must have been in the lists."""
-        return self.forces.skin - (1.0 - min(1.0, float(self.stretch.min()))) * self.domain.halo_width
+        return self.forces.skin - (1.0 - min(1.0, *self.stretch.tolist())) * self.domain.halo_width
 
     def evaluate(self, observe):
         """Collective. Forces of the present positions; with `observe` also potential energy and virial of all ranks."""

@@ -3,6 +3,7 @@
 The list is built for cutoff + skin and stays right while no particle has moved by more than skin / 2. Rows of the state are never moved: slots of the
 list point to them. Everything depends on the positions and on the order of rows only, so equal rows give equal bits."""
 import functools
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -154,11 +155,11 @@ class PairForces:
         self._slots = self._owned_slots + (ghost.sort(position, n, ghosts, 1, self._slot_row[self._owned_slots:]) if ghosts else 0)
         self._clusters = self._owned_slots // 4
         centre = 0.5 * (lowest + highest)
+        reach = 0.5 * max((highest - lowest).tolist()) + self.list_radius
         neighbours.fill_slots(position, state.species, self._slot_row, self._slots, centre, *self._near, self._species)
         owned.bin(self._near[2], self._slot_row, 0, centre)
         if ghosts:
             ghost.bin(self._near[2], self._slot_row, self._owned_slots, centre)
-        reach = float(np.max(np.abs([lowest - centre, highest - centre]))) + self.list_radius
         self._list(owned, ghost, ghosts, 8 * FLOAT32 * reach)
         pair_slots.spread_parameters(self._species, self._clusters, self._parameter_table, self._parameters)
 
@@ -272,32 +273,32 @@ def aligned(values, kind):
 
 def column_width(extent, count, radius):
     """Width (angstrom) of columns that hold clusters of about cubic shape: 4 particles a cube at the density of the owned particles."""
-    wide = extent[extent > 1e-9 * radius]
-    if len(wide) == 0:
+    wide = [length for length in extent.tolist() if length > 1e-9 * radius]
+    if not wide:
         return radius / 3
-    return float(np.clip((4 * np.prod(wide) / count)**(1 / len(wide)), radius / 16, radius))
+    return min(max((4 * math.prod(wide) / count)**(1 / len(wide)), radius / 16), radius)
 
 
 class ColumnGrid:
     """Columns along z over the bounding box of some rows; `geometry` (6,) and `shape` (3,) as the list kernels take them."""
 
     def __init__(self, lowest, highest, width, radius):
-        self.lowest = lowest
-        extent = highest - lowest
-        self.nx, self.ny = (max(1, int(round(extent[axis] / width))) for axis in (0, 1))
-        self.width_x, self.width_y = (max(extent[axis] / number, 1e-6 * radius) * (1 + 1e-9) for axis, number in ((0, self.nx), (1, self.ny)))
+        self.lowest = lowest.tolist()
+        extent = (highest - lowest).tolist()
+        self.nx, self.ny = max(1, round(extent[0] / width)), max(1, round(extent[1] / width))
+        self.width_x, self.width_y = max(extent[0] / self.nx, 1e-6 * radius) * (1 + 1e-9), max(extent[1] / self.ny, 1e-6 * radius) * (1 + 1e-9)
         self.height = max(radius / 6, extent[2] / 4096)
         self.bins = int(extent[2] / self.height) + 1
         self.columns = self.nx * self.ny
         self.start = np.zeros(self.columns + 1, np.int32)
         self.bin_start = np.zeros(self.columns * (self.bins + 1), np.int32)
         self.shape = np.array([self.nx, self.ny, self.bins], np.int64)
-        self.geometry = np.zeros(6)
 
     def sort(self, position, first, count, fill, slot_row):
         return neighbours.sort_columns(position, first, count, self.lowest[0], self.lowest[1], self.width_x, self.width_y, self.nx, self.ny, fill, slot_row, self.start)
 
     def bin(self, z, slot_row, first_slot, centre):
         """Height bins, in coordinates relative to `centre`."""
-        self.geometry[:] = *(self.lowest - centre), self.width_x, self.width_y, self.height
-        neighbours.bin_heights(z, slot_row, self.start, first_slot, self.columns, self.geometry[2], self.height, self.bins, self.bin_start)
+        low = [edge - middle for edge, middle in zip(self.lowest, centre.tolist())]
+        self.geometry = np.array([*low, self.width_x, self.width_y, self.height])
+        neighbours.bin_heights(z, slot_row, self.start, first_slot, self.columns, low[2], self.height, self.bins, self.bin_start)

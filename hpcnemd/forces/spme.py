@@ -66,7 +66,7 @@ class Spme:
             self._report_outside(state)
         spectrum = mesh.fft.forward(mesh.deposit())
         energy, virial = self._observe(spectrum, charge) if observe else (None, None)
-        kernels.multiply(spectrum.reshape(-1).view(float), self.influence.reshape(-1))
+        kernels.multiply(mesh.fft.flat, self.influence.reshape(-1))
         mesh.collect(mesh.fft.backward(spectrum, mesh.slab))
         self.gather(place, charge, n, mesh.brick.points, force)
         self.box.lay_back(force)
@@ -102,6 +102,9 @@ class Spme:
         """Collective. Net mesh force over all ranks; it is taken off in proportion to mass, so that momentum is kept."""
         n, mass = state.n_owned, self.kinds.mass
         local = np.empty(4)
+        if self.comm.size == 1:
+            kernels.settle_forces(force, state.species, mass, n, self.remove_net_force, local, state.force)
+            return local[:3]
         kernels.sum_forces(force, state.species, mass, n, local)
         total = ordered_sum(self.comm, local)
         kernels.add_forces(force, state.species, mass, n, total[:3] / total[3] if self.remove_net_force else np.zeros(3), state.force)

@@ -207,6 +207,17 @@ def add_forces(force, species, mass, n, acceleration, out):
         out[i, 2] += force[i, 2] - m * acceleration[2]
 
 
+@njit(cache=True, error_model="numpy", fastmath=FAST)
+def settle_forces(force, species, mass, n, remove, total, out):
+    """`sum_forces` and `add_forces` of one rank: out [0, n) += force, without their mean acceleration where `remove` says so."""
+    sum_forces(force, species, mass, n, total)
+    acceleration = np.zeros(3)
+    if remove:
+        for k in range(3):
+            acceleration[k] = total[k] / total[3]
+    add_forces(force, species, mass, n, acceleration, out)
+
+
 @njit(cache=True, error_model="numpy")
 def charges_of(species, charge, n, out):
     """out (n,) = charge (s,) of the species (cap,) of each row."""

@@ -148,6 +148,28 @@ def order_rows(key, ids, n, start, order):
 
 
 @njit(**OPTIONS)
+def take_rows(order, n, ids, species, position, velocity, image):
+    """The first n rows of all fields in another order: row k becomes what row order[k] was."""
+    old_ids, old_species, old_image = ids[:n].copy(), species[:n].copy(), image[:n].copy()
+    old_position, old_velocity = position[:n].copy(), velocity[:n].copy()
+    for k in range(n):
+        i = order[k]
+        ids[k], species[k] = old_ids[i], old_species[i]
+        for axis in range(3):
+            position[k, axis], velocity[k, axis], image[k, axis] = old_position[i, axis], old_velocity[i, axis], old_image[i, axis]
+
+
+@njit(**OPTIONS)
+def id_sums(ids, n, out):
+    """out (3,) int64 = number, sum and sum of squares (which may wrap around: still a checksum) of the first n ids."""
+    total, squares = np.int64(0), np.int64(0)
+    for i in range(n):
+        total += ids[i]
+        squares += ids[i] * ids[i]
+    out[0], out[1], out[2] = n, total, squares
+
+
+@njit(**OPTIONS)
 def count_broken(position, velocity, n, limit):
     """How many of the first n rows have a coordinate that is not within (-limit, limit), or a velocity that is not finite."""
     broken = 0
@@ -199,6 +221,8 @@ def warm_up():
     find_owners(rows, 1, np.zeros(2), np.zeros(2), np.zeros(2), index)
     cell_keys(rows, 1, rows[0], rows[0], counts, index)
     order_rows(index, ids, 1, start, index.copy())
+    take_rows(index, 1, ids, species, rows, rows, np.zeros((1, 3), np.int32))
+    id_sums(ids, 1, counts)
     count_broken(rows, rows, 1, rows[0])
     count_outside(rows, 1, rows[0], rows[0])
     wrap_rows(rows, np.zeros((1, 3), np.int32), 1, np.ones(3), 3)

@@ -32,12 +32,12 @@ class SlabFFT:
         self.nx, self.ny = int(np.diff(self.x_edges)[rank]), int(np.diff(self.y_edges)[rank])
         self.slab_shape, self.spectrum_shape = (self.nx, ny, nz), (nx, self.ny, self.modes)
         self.spectrum = np.empty(self.spectrum_shape, complex)
+        self.flat = self.spectrum.reshape(-1).view(float)           # pairs of doubles
         self.vector = choose_path(path) != "plain"
         if self.vector:
             self._plans = [array for points in self.shape for array in transform.plan(points)]
             self._work = transform.workspace(max(self.shape))
             self._sizes = self.nx, ny, nz, self.modes
-            self._flat = self.spectrum.reshape(-1).view(float)
         if comm.size > 1:
             self._half = np.empty((self.nx, ny, self.modes), complex)
             self._by_x = np.empty(self._half.size, complex)
@@ -51,7 +51,7 @@ class SlabFFT:
         """Collective. Spectrum (nx, own y, nz // 2 + 1) complex of a slab (own x, ny, nz): a buffer of this object, the next call overwrites it."""
         spectrum = self.spectrum
         if self.comm.size == 1 and self.vector:
-            transform.forward(slab.reshape(-1), *self._sizes, self._flat, 1, *self._plans, self._work)
+            transform.forward(slab.reshape(-1), *self._sizes, self.flat, 1, *self._plans, self._work)
             return spectrum
         half = self._half if self.comm.size > 1 else spectrum
         if self.vector:
@@ -63,9 +63,9 @@ class SlabFFT:
             for start, stop, y0, y1 in self._blocks:
                 self._by_x[start:stop].reshape(self.nx, y1 - y0, self.modes)[...] = half[:, y0:y1]
             # blocks arrive in the order of x, that is as planes of the spectrum
-            self.comm.Alltoallv([self._by_x.view(float), self._part_x], [spectrum.reshape(-1).view(float), self._part_y])
+            self.comm.Alltoallv([self._by_x.view(float), self._part_x], [self.flat, self._part_y])
         if self.vector:
-            transform.lines(self._flat, 1, self.shape[0], 2 * self.ny * self.modes, *self._plans[:2], transform.FORWARD, self._work)
+            transform.lines(self.flat, 1, self.shape[0], 2 * self.ny * self.modes, *self._plans[:2], transform.FORWARD, self._work)
         elif self.ny:
             np.fft.fft(spectrum, axis=0, out=spectrum)
         return spectrum
@@ -74,15 +74,15 @@ class SlabFFT:
         """Collective. The inverse of `forward`, normalised, into `slab`; `spectrum` must be the buffer that `forward` returned, and is spoiled."""
         factor = 1.0 / (self.shape[0] * self.shape[1] * self.shape[2])
         if self.comm.size == 1 and self.vector:
-            transform.backward(self._flat, *self._sizes, slab.reshape(-1), 1, *self._plans, factor, self._work)
+            transform.backward(self.flat, *self._sizes, slab.reshape(-1), 1, *self._plans, factor, self._work)
             return slab
         half = self._half if self.comm.size > 1 else spectrum
         if self.vector:
-            transform.lines(self._flat, 1, self.shape[0], 2 * self.ny * self.modes, *self._plans[:2], transform.BACKWARD, self._work)
+            transform.lines(self.flat, 1, self.shape[0], 2 * self.ny * self.modes, *self._plans[:2], transform.BACKWARD, self._work)
         elif self.ny:
             np.fft.ifft(spectrum, axis=0, out=spectrum)
         if self.comm.size > 1:
-            self.comm.Alltoallv([spectrum.reshape(-1).view(float), self._part_y], [self._by_x.view(float), self._part_x])
+            self.comm.Alltoallv([self.flat, self._part_y], [self._by_x.view(float), self._part_x])
             for start, stop, y0, y1 in self._blocks:
                 half[:, y0:y1] = self._by_x[start:stop].reshape(self.nx, y1 - y0, self.modes)
         if self.vector:

@@ -3,11 +3,13 @@
 Leavers travel by one Alltoall of counts and one Alltoallv over the ranks of the replica: right however far a particle went, and it happens once
 per list build only, where its cost (a few microseconds at the rank counts of one replica) is small beside the build.
 """
+import math
+
 import numpy as np
 
 from ..core.errors import PhysicsError
 from ..core.state import OWNED_FIELDS
-from ..kernels.packing import cell_keys, count_broken, find_owners, order_rows, wrap_rows
+from ..kernels.packing import cell_keys, count_broken, find_owners, id_sums, order_rows, take_rows, wrap_rows
 from .launch import agree_on_errors
 from .reduce import ordered_sum
 
@@ -116,27 +118,26 @@ def starts(counts):
 
 def sort_rows(domain, state):
     """Orders the owned rows by cell, then id; forces become 0."""
-    n, extent, cell = state.n_owned, domain.upper - domain.lower, CELL
+    n, extent, cell, dimensions = state.n_owned, (domain.upper - domain.lower).tolist(), CELL, domain.box.dimensions
     while True:
-        counts = np.maximum(1, np.rint(extent / cell)).astype(np.int64)
-        counts[domain.box.dimensions:] = 1
-        if np.prod(counts.astype(np.float64)) <= 8 * (n + 64):
+        counts = [max(1, round(length / cell)) if axis < dimensions else 1 for axis, length in enumerate(extent)]
+        if math.prod(counts) <= 8 * (n + 64):
             break
         cell *= 2.0                         # a vast box of few particles
-    key, order = np.empty(n, np.int64), np.empty(n, np.int64)
-    cell_keys(state.box.upright(state.position[:n]), n, domain.lower, counts / extent, counts, key)
-    order_rows(key, state.id, n, np.empty(int(np.prod(counts)) + 1, np.int64), order)
-    for name in OWNED_FIELDS:
-        rows = getattr(state, name)
-        rows[:n] = rows.take(order, axis=0)
+    key, order, start = np.empty(n, np.int64), np.empty(n, np.int64), np.empty(math.prod(counts) + 1, np.int64)
+    per_length = np.array([number / length for number, length in zip(counts, extent)])
+    cell_keys(state.box.upright(state.position[:n]), n, domain.lower, per_length, np.array(counts, np.int64), key)
+    order_rows(key, state.id, n, start, order)
+    take_rows(order, n, state.id, state.species, state.position, state.velocity, state.image)
     state.force[:n] = 0.0
 
 
 def count_particles(domain, state, step=0):
     """Collective. Raises PhysicsError on all ranks unless the particles are those of the last time (of which domain.expected tells)."""
     ids = state.id[:state.n_owned]
-    total = np.array((len(ids), ids.sum(), (ids * ids).sum()), np.int64)         # int64 wraps around: still a checksum
-    total = tuple(int(one) for one in ordered_sum(domain.comm, total))
+    total = np.empty(3, np.int64)
+    id_sums(state.id, state.n_owned, total)
+    total = tuple(ordered_sum(domain.comm, total).tolist())
     if domain.expected is not None and total != domain.expected:
         before = domain.comm.gather(domain.known_ids)
         now = domain.comm.gather(ids.copy())

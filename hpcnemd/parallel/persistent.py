@@ -12,8 +12,13 @@ class Messages:
     def __init__(self, comm, incoming, outgoing, tag):
         self._receives = [comm.Recv_init(array, source, tag) for array, source in incoming if array.size]
         self._sends = [comm.Send_init(array, target, tag) for array, target in outgoing if array.size]
+        if not self._receives and not self._sends:
+            return
         self.free = weakref.finalize(self, _free, self._receives + self._sends)
         self.free.atexit = False            # the end of the process needs no tidying, and MPI may have ended before
+
+    def free(self):
+        """Gives the requests back; so does the end of this object."""
 
     def receive(self):
         """Arrays of incoming messages belong to MPI until `wait`."""
@@ -33,8 +38,7 @@ class Messages:
 
 
 def _free(requests):
-    if requests:
-        from mpi4py import MPI
-        if not MPI.Is_finalized():
-            for request in requests:
-                request.Free()
+    from mpi4py import MPI
+    if not MPI.Is_finalized():
+        for request in requests:
+            request.Free()

@@ -1,0 +1,26 @@
+"""Sweeps and shared numbers of a time step in one call each, as dynamics.loop wants them: a small replica's step would else be spent on calling kernels."""
+from numba import njit
+
+from .integrate import FAST, close_step, half_kick, largest_displacement, open_step
+from .step_numbers import closing_numbers, opening_numbers
+
+
+@njit(cache=True, error_model="numpy", fastmath=FAST)
+def open_whole(n, species, position, velocity, force, inverse_mass, scale, stream, kick, axis, step, drive_kind, value, norm, bath, bath_numbers, bath_velocity, bath_mass,
+               on, mass, charge, kinetic, numbers, reference, stretch):
+    """`opening_numbers`, `open_step` and, returned, the `largest_displacement` after it; arguments as there."""
+    opening_numbers(drive_kind, value, norm, bath, bath_numbers, bath_velocity, bath_mass, on, step, mass, charge, kinetic, numbers, scale, kick)
+    open_step(n, species, position, velocity, force, inverse_mass, scale, stream, kick, axis, 0.5 * step, step)
+    return largest_displacement(n, position, reference, stretch)
+
+
+@njit(cache=True, error_model="numpy", fastmath=FAST)
+def close_whole(n, species, velocity, force, inverse_mass, sums, scale, stream, kick, axis, step, drive_kind, value, norm, bath, bath_numbers, bath_velocity, bath_mass, on,
+                mass, charge, count, group, group_mass, group_charge, kinetic, numbers):
+    """On one rank, which needs no sum over ranks between them: `half_kick`, `closing_numbers` and `close_step`. Returns whether the sums were finite."""
+    half_kick(n, species, velocity, force, inverse_mass, 0.5 * step, sums)
+    finite = closing_numbers(sums, drive_kind, value, norm, bath, bath_numbers, bath_velocity, bath_mass, on, step, axis, mass, charge, count, group, group_mass,
+                             group_charge, kinetic, stream, numbers, scale, kick)
+    if finite and (bath != 0 or drive_kind != 0):
+        close_step(n, species, velocity, scale, stream, kick, axis)
+    return finite

@@ -1,0 +1,87 @@
+"""Small replicas beside large systems, on one core: the rate per particle of a small replica over that of a large system of the same substance, cutoff, skin
+and Coulomb accuracy, and the rate of a small batch of chains over that of a large one.
+
+    . jobs/env.sh
+    $PY scaling/small.py [--pair nacl,llzo,chains] [--repeats 9] [--json scaling/results/mine.jsonl]
+
+Both run in one process and take turns in blocks of about equal CPU time; a ratio is the median over neighbouring blocks, with its lowest and highest."""
+import argparse
+import json
+import statistics
+import time
+from pathlib import Path
+
+from bench import machine, revision
+from cases import case_of, system_of
+from ours import STRESS_EVERY, Stress, simulation
+from quiet import Quiet
+
+from hpcnemd.dynamics.loop import advance
+from hpcnemd.parallel.serial import SerialComm
+
+PAIRS = {"nacl": ("nacl_216", "nacl_8000"), "llzo": ("llzo_192", "llzo_5184")}
+BATCHES = 13, 1000          # chains; the small batch does not fill its lanes
+
+
+def ions(name, accuracy, precision):
+    """A function that moves a system on by some steps, and its number of particles."""
+    case = case_of(name)
+    system = system_of(case, accuracy, precision=precision)
+    sim = simulation(case, system, SerialComm())
+    sim.start()
+    stress = [Stress(STRESS_EVERY)]
+    return lambda steps: advance(sim, sim.step + steps, stress), len(system.species)
+
+
+def compared(small, large, seconds, repeats):
+    """(rates of small, rates of large): particle-steps per CPU second of blocks in turn; (run, particles) each."""
+    plans = []
+    for run, particles in (small, large):
+        run(3)
+        begin = time.process_time()
+        run(5)
+        each = (time.process_time() - begin) / 5
+        plans.append((run, particles, max(1, int(seconds / each))))
+        run(plans[-1][2])
+    rates = [], []
+    for _ in range(repeats):
+        for (run, particles, steps), found in zip(plans, rates):
+            begin = time.process_time()
+            run(steps)
+            found.append(particles * steps / (time.process_time() - begin))
+    return rates
+
+
+def line_of(names, rates):
+    each = [a / b for a, b in zip(*rates)]
+    return {"case": f"{names[0]}_over_{names[1]}", "code": "hpcnemd", "ranks": 1, "ratio_cpu": [statistics.median(each), min(each), max(each)],
+            "atom_steps_per_cpu_s": rates[0], "atom_steps_per_cpu_s_large": rates[1]}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--pair", default=",".join((*PAIRS, "chains")))
+    parser.add_argument("--accuracy", type=float, default=1e-4)
+    parser.add_argument("--precision", default="double")
+    parser.add_argument("--repeats", type=int, default=9)
+    parser.add_argument("--seconds", type=float, default=0.5, help="CPU time of a block")
+    parser.add_argument("--json", help="file that the records are added to, one line each")
+    arguments = parser.parse_args()
+    quiet, lines = Quiet(), []
+    quiet.sample()
+    for pair in arguments.pair.split(","):
+        names = PAIRS[pair]
+        parties = [ions(name, arguments.accuracy, arguments.precision) for name in names]
+        lines.append(line_of(names, compared(*parties, arguments.seconds, arguments.repeats)))
+        line = lines[-1]
+        print(f"{line['case']}: {'%.3f (%.3f to %.3f)' % tuple(line['ratio_cpu'])} of the rate per particle, {statistics.median(line['atom_steps_per_cpu_s']) / 1e6:.3f} and "
+              f"{statistics.median(line['atom_steps_per_cpu_s_large']) / 1e6:.3f} Matom-steps per CPU second", flush=True)
+    quiet.sample()
+    if arguments.json:
+        common = {"machine": machine(), "revision": revision(), "quiet": quiet.verdict()["quiet"], "noise": quiet.verdict(), "precision": arguments.precision}
+        with open(Path(arguments.json), "a", encoding="utf-8") as file:
+            file.writelines(json.dumps({**line, **common, "date": time.strftime("%Y-%m-%d %H:%M")}) + "\n" for line in lines)
+
+
+if __name__ == "__main__":
+    main()
