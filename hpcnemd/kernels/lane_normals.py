@@ -8,13 +8,16 @@ import numpy as np
 from numba import njit
 from numpy.polynomial import chebyshev
 
-from .simd import as_bits, fma, from_bits, lanes, rint, select, sqrt
+from .simd import as_bits, as_unsigned, fma, from_bits, lanes, rint, select, sqrt
 
 LANES = 8
 _EIGHT = lanes(LANES)
 load, store, splat = _EIGHT.load, _EIGHT.store, _EIGHT.splat
 _i64 = np.int64
-_LOW = np.int64(0xFFFFFFFF)
+_u64 = np.uint64
+_LOW, _HALF = _u64(0xFFFFFFFF), _u64(32)
+_M0, _M1, _W0, _W1 = _u64(0xD2511F53), _u64(0xCD9E8D57), _u64(0x9E3779B9), _u64(0xBB67AE85)
+_ROUND = 0x4338000000000000             # the bits of 1.5 2^52: a number added to it shows its integer part in the low bits
 
 
 def _fit(function, high, degree):
@@ -51,16 +54,14 @@ def _log(x):
     m = from_bits(b - (e << _i64(52)))
     z = (m - 1.0) / (m + 1.0)
     w = z * z
-    p = splat(_LOG[7])
-    p = fma(p, w, _LOG[6])
+    p = fma(w, _LOG[7], _LOG[6])
     p = fma(p, w, _LOG[5])
     p = fma(p, w, _LOG[4])
     p = fma(p, w, _LOG[3])
     p = fma(p, w, _LOG[2])
     p = fma(p, w, _LOG[1])
     p = fma(p, w, _LOG[0])
-    # e is small: its float is read from the low bits of e + 1.5 2^52
-    exponent = from_bits(e + as_bits(splat(6755399441055744.0))) - 6755399441055744.0
+    exponent = from_bits(e + _i64(_ROUND)) - 6755399441055744.0
     return fma(exponent, 0.6931471805599453, 2.0 * z * p)
 
 
@@ -71,10 +72,8 @@ def _sine_cosine(u):
     n = rint(x)
     f = x - n
     w = f * f
-    c = splat(_COS[6])
-    s = splat(_SIN[6])
-    c = fma(c, w, _COS[5])
-    s = fma(s, w, _SIN[5])
+    c = fma(w, _COS[6], _COS[5])
+    s = fma(w, _SIN[6], _SIN[5])
     c = fma(c, w, _COS[4])
     s = fma(s, w, _SIN[4])
     c = fma(c, w, _COS[3])
@@ -93,34 +92,34 @@ def _sine_cosine(u):
 
 @njit(cache=True)
 def philox_lanes(c0, c1, c2, c3, k0, k1):
-    """Ten rounds; lanes of int64 that hold 32-bit words."""
+    """Ten rounds; lanes of uint64 that hold 32-bit words, the key as two scalars. Between rounds the upper halves hold rubbish, which the products
+    leave out: masks and shifts with sign are what vector units without 64-bit versions of them are slow at."""
     for _ in range(10):
-        p0 = (c0 & _LOW) * _i64(0xD2511F53)
-        p1 = (c2 & _LOW) * _i64(0xCD9E8D57)
-        n0 = ((p1 >> _i64(32)) ^ c1 ^ k0) & _LOW
-        n2 = ((p0 >> _i64(32)) ^ c3 ^ k1) & _LOW
-        c1 = p1 & _LOW
-        c3 = p0 & _LOW
-        c0 = n0
-        c2 = n2
-        k0 = (k0 + _i64(0x9E3779B9)) & _LOW
-        k1 = (k1 + _i64(0xBB67AE85)) & _LOW
-    return c0, c1, c2, c3
+        p0 = (c0 & _LOW) * _M0
+        p1 = (c2 & _LOW) * _M1
+        c0 = (p1 >> _HALF) ^ c1 ^ k0
+        c2 = (p0 >> _HALF) ^ c3 ^ k1
+        c1 = p1
+        c3 = p0
+        k0 = (k0 + _W0) & _LOW
+        k1 = (k1 + _W1) & _LOW
+    return c0 & _LOW, c1 & _LOW, c2 & _LOW, c3 & _LOW
 
 
 @njit(cache=True)
 def _unit(high, low):
     """52 bits of two 32-bit words as a number in (0, 1)."""
-    word = (high << _i64(20)) | (low >> _i64(12))
-    return from_bits(word | _i64(0x3ff0000000000000)) - 0.9999999999999999
+    word = (high << _u64(20)) | (low >> _u64(12))
+    return from_bits(word | _u64(0x3ff0000000000000)) - 0.9999999999999999
 
 
 @njit(cache=True, error_model="numpy")
 def normal_pair(key, ids, branch, step, draw):
     """Two vectors of standard normals for the replicas `ids` (int64 lanes below 2^32). `key`: int64 (2,) of 32-bit words; `branch` < 256;
     `draw`: tells several draws of one step apart."""
-    zero = ids & _i64(0)
-    a, b, c, d = philox_lanes(ids & _LOW, zero + _i64(step), zero + _i64(draw), zero + _i64(branch), zero + key[0], zero + key[1])
+    who = as_unsigned(ids)
+    zero = who & _u64(0)
+    a, b, c, d = philox_lanes(who & _LOW, zero + _u64(step), zero + _u64(draw), zero + _u64(branch), _u64(key[0]), _u64(key[1]))
     r = sqrt(-2.0 * _log(_unit(a, b)))
     s, c = _sine_cosine(_unit(c, d))
     return r * s, r * c

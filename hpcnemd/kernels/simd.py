@@ -287,6 +287,24 @@ def from_bits(typing, v):
 
 
 @intrinsic
+def as_unsigned(typing, v):
+    """int64 lanes as uint64 lanes of the same bits (int32 as uint32)."""
+    out = Vec(types.uint64 if BYTES[v.element] == 8 else types.uint32, v.n)
+    return out(v), lambda context, builder, sig, args: args[0]
+
+
+@intrinsic
+def load_like(typing, array, index, like):
+    """array[index : index + n] as a vector of as many lanes as `like`, at any alignment: for functions that do not know their number of lanes."""
+    vec = Vec(array.dtype, like.n)
+
+    def code(context, builder, sig, args):
+        address = pointer(context, builder, sig.args[0], args[0], args[1], sig.args[1])
+        return load_vector(builder, address, llvm_vector(vec), BYTES[vec.element])
+    return vec(array, index, like), code
+
+
+@intrinsic
 def to_float(typing, v):
     """Integer lanes as floats of the same size."""
     out = Vec(types.float64 if BYTES[v.element] == 8 else types.float32, v.n)
