@@ -147,19 +147,21 @@ def _shared_loops(spread, gather, brick, team):
 
 
 def touched(brick, x):
-    """The points of a brick (slice of them, flat) that particles with those coordinates along x reach: whole planes, few where rows are in order of places."""
+    """The points of a brick (slice of them, flat) that particles with those coordinates along x reach: whole planes, few where rows are in order of places.
+    A plane more on either side, since the kernel may round a coordinate on a mesh point otherwise; all where they go round the box."""
     if not len(x):
         return slice(0, 0)
     u = x * brick.scale[0]
     u -= np.floor((u - brick.low[0]) / brick.period[0]) * brick.period[0]
-    size = brick.ny * brick.nz
-    low, high = (int(np.clip(np.nan_to_num(value) - brick.first[0], 0, brick.count[0])) for value in (u.min(), u.max()))
-    return slice(low * size, min(high + brick.order + 1, int(brick.count[0])) * size)
+    low, high = (int(np.clip(np.nan_to_num(value) - brick.first[0], 0, len(brick.planes) - brick.order)) for value in (u.min(), u.max()))
+    reached, size = brick.planes[max(low - 1, 0):high + brick.order + 1], brick.ny * brick.nz
+    in_a_row = reached[-1] - reached[0] == (len(reached) - 1) * size
+    return slice(int(reached[0]), int(reached[-1]) + size) if in_a_row else slice(0, len(brick.points))
 
 
 def _single_loops(order, path, brick):
     table, slope = spline_table(order)
-    place, rows = (brick.scale, brick.low, brick.period, brick.first, brick.last), (brick.ny, brick.nz)
+    place, rows = (brick.scale, brick.low, brick.period, brick.first, brick.last), (brick.planes, brick.rows)
     if path == "plain":
         return (lambda position, charge, n, points: kernels.spread(position, charge, n, *place, order, table, *rows, points),
                 lambda position, charge, n, points, out: kernels.gather(position, charge, n, *place, order, table, slope, *rows, points, out))

@@ -11,11 +11,12 @@ FAST = {"contract", "arcp", "nsz"}
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST)
-def spread(position, charge, n, scale, low, period, first, last, order, table, ny, nz, brick):
+def spread(position, charge, n, scale, low, period, first, last, order, table, planes, rows, brick):
     """Adds charge * weight of particles [0, n) to the flat `brick`; returns how many lay outside it (they are left out).
 
     position (n, 3) angstrom; scale (3,) mesh points per angstrom; low, period (3,) in mesh units: coordinates are brought into [low, low + period);
-    first, last (3,) int64: lowest and highest floor(u) of the brick, whose point 0 is mesh point first - (order - 1)."""
+    first, last (3,) int64: lowest and highest floor(u) of the brick; planes, rows int64: where in the brick the mesh's planes and rows begin, from
+    first - (order - 1) on."""
     outside = 0
     wx, wy, wz = np.empty(8), np.empty(8), np.empty(8)
     for i in range(n):
@@ -41,9 +42,10 @@ def spread(position, charge, n, scale, low, period, first, last, order, table, n
         z0, z1, z2, z3, z4, z5, z6, z7 = wz[0], wz[1], wz[2], wz[3], wz[4], wz[5], wz[6], wz[7]
         for jx in range(order):
             vx = wx[jx] * charge[i]
-            row = ((ix + jx) * ny + iy) * nz + iz
+            plane = planes[ix + jx] + iz
             for jy in range(order):
                 v = vx * wy[jy]
+                row = plane + rows[iy + jy]
                 b = brick[row:row + 8]
                 b[0] += v * z0
                 b[1] += v * z1
@@ -53,12 +55,11 @@ def spread(position, charge, n, scale, low, period, first, last, order, table, n
                 b[5] += v * z5
                 b[6] += v * z6
                 b[7] += v * z7
-                row += nz
     return outside
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST)
-def gather(position, charge, n, scale, low, period, first, last, order, table, slope, ny, nz, brick, out):
+def gather(position, charge, n, scale, low, period, first, last, order, table, slope, planes, rows, brick, out):
     """out[i] = minus charge times the gradient of the potential in `brick` (eV/e at mesh points), eV/angstrom, shape (n, 3); arguments as in `spread`."""
     wx, wy, wz = np.empty(8), np.empty(8), np.empty(8)
     dx, dy, dz = np.empty(8), np.empty(8), np.empty(8)
@@ -91,16 +92,16 @@ def gather(position, charge, n, scale, low, period, first, last, order, table, s
                 dy[k] = dy[k] * fy + slope[m, k]
                 dz[k] = dz[k] * fz + slope[m, k]
         for jx in range(order):
-            row = ((ix + jx) * ny + iy) * nz + iz
+            plane = planes[ix + jx] + iz
             for k in range(8):
                 s1[k], s2[k] = 0.0, 0.0
             for jy in range(order):
+                row = plane + rows[iy + jy]
                 b = brick[row:row + 8]
                 v, d = wy[jy], dy[jy]
                 for k in range(8):
                     s1[k] += b[k] * v
                     s2[k] += b[k] * d
-                row += nz
             for k in range(8):
                 sx[k] += s1[k] * dx[jx]
                 sy[k] += s2[k] * wx[jx]

@@ -1,7 +1,7 @@
 """`spread` and `gather` of kernels.mesh with explicit SIMD: the eight z points of a row are one vector, and the loops over x and y are unrolled.
 
-One pair of functions per spline order, made on first use and kept in numba's cache like any other. Arguments as in kernels.mesh, `nz` a multiple
-of 8 or not, `table` and `slope` flat."""
+One pair of functions per spline order, made on first use and kept in numba's cache like any other. Arguments as in kernels.mesh, `table` and
+`slope` flat."""
 import functools
 import math
 
@@ -17,7 +17,7 @@ load, store, splat = _EIGHT.load, _EIGHT.store, _EIGHT.splat
 @functools.cache
 def make_spread(order):
     @njit(cache=True, nogil=True, error_model="numpy")
-    def spread(position, charge, n, scale, low, period, first, last, table, ny, nz, brick):
+    def spread(position, charge, n, scale, low, period, first, last, table, planes, rows, brick):
         outside = 0
         bx, by = np.empty(8), np.empty(8)
         for i in range(n):
@@ -43,9 +43,10 @@ def make_spread(order):
             store(by, 0, wy)
             for jx in range(order):
                 v = wz * bx[jx]
-                base = ((ix + jx) * ny + iy) * nz + iz
+                base = planes[ix + jx] + iz
                 for jy in range(order):
-                    store(brick, base + jy * nz, fma(v, by[jy], load(brick, base + jy * nz)))
+                    at = base + rows[iy + jy]
+                    store(brick, at, fma(v, by[jy], load(brick, at)))
         return outside
     return spread
 
@@ -53,7 +54,7 @@ def make_spread(order):
 @functools.cache
 def make_gather(order):
     @njit(cache=True, nogil=True, error_model="numpy")
-    def gather(position, charge, n, scale, low, period, first, last, table, slope, ny, nz, brick, out):
+    def gather(position, charge, n, scale, low, period, first, last, table, slope, planes, rows, brick, out):
         bx, by, cx, cy = np.empty(8), np.empty(8), np.empty(8), np.empty(8)
         for i in range(n):
             out[i, 0], out[i, 1], out[i, 2] = 0.0, 0.0, 0.0
@@ -88,10 +89,10 @@ def make_gather(order):
             store(cy, 0, dy)
             ax, ay, az = splat(0.0), splat(0.0), splat(0.0)
             for jx in range(order):
-                base = ((ix + jx) * ny + iy) * nz + iz
+                base = planes[ix + jx] + iz
                 value, along = splat(0.0), splat(0.0)
                 for jy in range(order):
-                    row = load(brick, base + jy * nz)
+                    row = load(brick, base + rows[iy + jy])
                     value = fma(row, by[jy], value)
                     along = fma(row, cy[jy], along)
                 ax = fma(value, cx[jx], ax)

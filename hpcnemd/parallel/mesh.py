@@ -101,8 +101,9 @@ def _parts(complex_counts):
 class Brick:
     """A rank's piece of the mesh: every point that a particle inside [lower - margin, upper + margin) (angstrom, upright coordinates) touches.
 
-    An axis that the domain spans, margins included, is covered once from `lower`: positions are brought into that period. `first`, `last` (3,):
-    lowest and highest floor(u) of a particle; `low`, `period` (3,) mesh units, as kernels.mesh.spread wants them; `count` (3,) points used."""
+    An axis that the domain spans, margins included, is covered once from `lower`: positions are brought into that period, and along x and y the brick
+    holds each plane of the mesh once. `first`, `last` (3,): lowest and highest floor(u) of a particle; `low`, `period` (3,) mesh units; `planes`, `rows`:
+    all as kernels.mesh.spread wants them. `corner` (3,): mesh point of the brick's point 0; `count` (3,) points used."""
 
     def __init__(self, shape, order, lengths, lower, upper, margin):
         shape = np.asarray(shape, dtype=np.int64)
@@ -115,11 +116,15 @@ class Brick:
         self.first = np.floor(low).astype(np.int64)
         self.last = np.floor(high).astype(np.int64)                 # a coordinate may round up to `high` itself
         self.order = int(order)
-        self.corner = self.first - (order - 1)                      # mesh point of the brick's point 0
-        self.count = self.last - self.first + order
+        round_trip = whole & (np.arange(3) < 2)
+        self.corner = np.where(round_trip, 0, self.first - (order - 1))
+        touched = self.last - self.first + order
+        self.count = np.where(round_trip, shape, touched)
         self.ny = int(self.count[1])
         self.nz = int(-(-(self.last[2] - self.first[2] + 8) // 8) * 8)
         self.points = np.zeros(int(self.count[0]) * self.ny * self.nz)
+        planes, rows = ((self.first[axis] - (order - 1) - self.corner[axis] + np.arange(touched[axis])) % self.count[axis] for axis in (0, 1))
+        self.planes, self.rows = planes * self.ny * self.nz, rows * self.nz
 
     def misses(self, position):
         """(n,) bool: which of the positions (n, 3) `kernels.mesh.spread` leaves out, those that are not finite included."""

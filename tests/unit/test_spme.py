@@ -99,11 +99,11 @@ def test_brick_of_a_part_holds_what_its_particles_touch():
     charge = np.linspace(1, 2, len(corners))
     from hpcnemd.kernels.mesh import spread
     table = spline_table(6)[0]
-    assert spread(corners, charge, len(charge), *place, 6, table, mesh.brick.ny, mesh.brick.nz, mesh.brick.points) == 0
+    assert spread(corners, charge, len(charge), *place, 6, table, mesh.brick.planes, mesh.brick.rows, mesh.brick.points) == 0
     want, _ = oracle_mesh(corners, charge, box, (20, 24, 18), 6)
     np.testing.assert_allclose(mesh.deposit(), want, rtol=0, atol=1e-13)
     far = np.array([[3.9 - 20 / 20, 3.0, 15.0]])
-    assert spread(far, charge, 1, *place, 6, table, mesh.brick.ny, mesh.brick.nz, mesh.brick.points) == 1
+    assert spread(far, charge, 1, *place, 6, table, mesh.brick.planes, mesh.brick.rows, mesh.brick.points) == 1
 
 
 @pytest.mark.parametrize("name, cell", [("rock salt", rock_salt(4)), ("garnet", garnet()), ("partial charges", garnet("oxides_du_teter"))])
