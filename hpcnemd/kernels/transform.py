@@ -42,9 +42,15 @@ def plan(n):
     return np.array(factors, np.int64), np.stack((np.cos(angle), np.sin(angle)), axis=1).ravel()
 
 
+@njit(cache=True, error_model="numpy")
+def width_of(n):
+    """Doubles beside each other that are transformed at a time: what two buffers of 12 kB hold, at most 64."""
+    return LANES * max(1, min(8, 192 // n))
+
+
 def workspace(longest):
     """Work space of lines up to that length: two buffers, the signs of a direction and the pairs of an odd radix, from the beginning of a cache line on."""
-    room = np.zeros(LANES * (3 * longest + 2))
+    room = np.zeros(LANES * (longest + 2) + max(2 * n * width_of.py_func(n) for n in range(1, longest + 1)))
     first = -(room.ctypes.data // 8) % LANES
     return room[first:len(room) - LANES + first]
 
@@ -55,11 +61,12 @@ def store_twisted(work, at, v, turn, twiddle, t):
 
 
 @njit(cache=True, error_model="numpy")
-def transform(work, n, factors, twiddle, direction):
-    """The lines of length n in the first buffer of `work`; returns where in `work` the result begins. Unnormalised; direction: FORWARD or BACKWARD."""
-    source, target, size, stride, t = 0, LANES * n, n, LANES, 0 * n         # 0 * n: the literal would have callees compiled once more
-    signs = 2 * LANES * n
-    pairs = signs - LANES               # first pair: LANES behind the signs
+def transform(work, n, width, factors, twiddle, direction):
+    """The lines of length n in the first buffer of `work`, rows of `width` doubles; returns where in `work` the result begins. Unnormalised;
+    direction: FORWARD or BACKWARD."""
+    source, target, size, stride, t = 0, width * n, n, width, 0 * n         # 0 * n: the literal would have callees compiled once more
+    signs = 2 * width * n
+    pairs = signs - LANES               # of an odd radix; the first one is LANES behind the signs
     for k in range(0, LANES, 2):
         work[signs + k], work[signs + k + 1] = -direction, direction
     turn = load(work, signs)
@@ -107,56 +114,51 @@ def transform(work, n, factors, twiddle, direction):
 
 
 @njit(cache=True, error_model="numpy")
-def clear(work, n):
-    for k in range(n):
-        store(work, LANES * k, splat(0.0))
-
-
-@njit(cache=True, error_model="numpy")
 def lines(data, outer, n, inner, factors, twiddle, direction, work):
     """Transforms the middle axis of the complex numbers data (outer, n, inner / 2), flat, as `inner` doubles a row, in place."""
+    most = width_of(n)
     for a in range(outer):
-        for first in range(0, inner, LANES):
-            at, count = a * n * inner + first, min(LANES, inner - first)
-            if count == LANES:
-                for k in range(n):
-                    store(work, LANES * k, load(data, at + k * inner))
-            else:
-                clear(work, n)
-                for k in range(n):
-                    for lane in range(count):
-                        work[LANES * k + lane] = data[at + k * inner + lane]
-            o = transform(work, n, factors, twiddle, direction)
-            if count == LANES:
-                for k in range(n):
-                    store(data, at + k * inner, load(work, o + LANES * k))
-            else:
-                for k in range(n):
-                    for lane in range(count):
-                        data[at + k * inner + lane] = work[o + LANES * k + lane]
+        for first in range(0, inner, most):
+            at, count = a * n * inner + first, min(most, inner - first)
+            whole, width = count // LANES * LANES, (count + LANES - 1) // LANES * LANES
+            for k in range(n):
+                if whole < width:
+                    store(work, width * k + whole, splat(0.0))
+                for q in range(0, whole, LANES):
+                    store(work, width * k + q, load(data, at + k * inner + q))
+                for q in range(whole, count):
+                    work[width * k + q] = data[at + k * inner + q]
+            o = transform(work, n, width, factors, twiddle, direction)
+            for k in range(n):
+                for q in range(0, whole, LANES):
+                    store(data, at + k * inner + q, load(work, o + width * k + q))
+                for q in range(whole, count):
+                    data[at + k * inner + q] = work[o + width * k + q]
 
 
 @njit(cache=True, error_model="numpy")
 def forward(slab, nx, ny, nz, modes, spectrum, along_x, fx, tx, fy, ty, fz, tz, work):
     """Real mesh (nx, ny, nz) to spectrum (nx, ny, modes = nz // 2 + 1) as pairs of doubles, both flat: along z and y, and
     where along_x is 1 (not 0) along x."""
-    rows = nx * ny
-    for first in range(0, rows, LANES):
-        count = min(LANES, rows - first)
-        if count < LANES:
-            clear(work, nz)
+    rows, most = nx * ny, width_of(nz)
+    for first in range(0, rows, most):
+        count = min(most, rows - first)
+        width = (count + LANES - 1) // LANES * LANES
+        if count < width:
+            for z in range(nz):
+                store(work, width * (z + 1) - LANES, splat(0.0))
         for lane in range(count):
             at = (first + lane) * nz
             for z in range(nz):
-                work[LANES * z + lane] = slab[at + z]
-        o = transform(work, nz, fz, tz, FORWARD)
+                work[width * z + lane] = slab[at + z]
+        o = transform(work, nz, width, fz, tz, FORWARD)
         for lane in range(0, count, 2):
             to, mirror = 2 * (first + lane) * modes, o + lane
             other = 2 * modes if lane + 1 < count else 0        # of a last row alone the second writing counts
             for k in range(modes):
-                at = o + LANES * k + lane
+                at = o + width * k + lane
                 zr, zi, yr, yi = work[at], work[at + 1], work[mirror], work[mirror + 1]
-                mirror = o + LANES * (nz - 1 - k) + lane
+                mirror = o + width * (nz - 1 - k) + lane
                 spectrum[to + other], spectrum[to + other + 1] = 0.5 * (zi + yi), 0.5 * (yr - zr)
                 spectrum[to], spectrum[to + 1] = 0.5 * (zr + yr), 0.5 * (zi - yi)
                 to += 2
@@ -169,11 +171,13 @@ def backward(spectrum, nx, ny, nz, modes, slab, along_x, fx, tx, fy, ty, fz, tz,
     """The way back of `forward`, times `factor`; the spectrum is spoiled. Imaginary parts that a real mesh cannot have are left out."""
     lines(spectrum, along_x, nx, 2 * ny * modes, fx, tx, BACKWARD, work)
     lines(spectrum, nx, ny, 2 * modes, fy, ty, BACKWARD, work)
-    rows = nx * ny
-    for first in range(0, rows, LANES):
-        count = min(LANES, rows - first)
-        if count < LANES:
-            clear(work, nz)
+    rows, most = nx * ny, width_of(nz)
+    for first in range(0, rows, most):
+        count = min(most, rows - first)
+        width = (count + LANES - 1) // LANES * LANES
+        if count < width:
+            for z in range(nz):
+                store(work, width * (z + 1) - LANES, splat(0.0))
         for lane in range(0, count, 2):
             at = 2 * (first + lane) * modes
             other = 2 * modes if lane + 1 < count else 0        # a last row alone is the partner of itself
@@ -182,9 +186,9 @@ def backward(spectrum, nx, ny, nz, modes, slab, along_x, fx, tx, fy, ty, fz, tz,
                 if k == 0 or 2 * k == nz:
                     ai, bi = 0.0, 0.0
                 else:
-                    work[LANES * (nz - k) + lane], work[LANES * (nz - k) + lane + 1] = ar + bi, br - ai
-                work[LANES * k + lane], work[LANES * k + lane + 1] = ar - bi, br + ai
-        o = transform(work, nz, fz, tz, BACKWARD)
+                    work[width * (nz - k) + lane], work[width * (nz - k) + lane + 1] = ar + bi, br - ai
+                work[width * k + lane], work[width * k + lane + 1] = ar - bi, br + ai
+        o = transform(work, nz, width, fz, tz, BACKWARD)
         for lane in range(count):
             for z in range(nz):
-                slab[(first + lane) * nz + z] = factor * work[o + LANES * z + lane]
+                slab[(first + lane) * nz + z] = factor * work[o + width * z + lane]
