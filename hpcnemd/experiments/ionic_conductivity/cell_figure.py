@@ -30,7 +30,7 @@ def _edges(axis, numbers, time, edges):
             axis.plot(time / 1e3, row[:, k], color=colour, lw=0.8, alpha=0.6)
         entry = numbers["edges"][k]
         kept = np.array([time[len(time) // 2], time[-1]]) / 1e3
-        label = f"{'all edges' if same else name}: {entry['value']:.4f} ± {entry['error']:.2g} Å"
+        label = f"{'all edges' if same else 'l' + name if 'skew' in numbers else name}: {entry['value']:.4f} ± {entry['error']:.2g} Å"
         axis.plot(kept, [entry["value"]] * 2, color=colour, lw=2, label=label)
         axis.fill_between(kept, entry["value"] - entry["error"], entry["value"] + entry["error"], color=colour, alpha=0.25, lw=0)
     axis.set_ylabel("cell edge (Å)")
