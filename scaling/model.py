@@ -121,7 +121,7 @@ def main():
     parser.add_argument("--figure", help="name of a figure without its ending")
     arguments = parser.parse_args()
     lines = [json.loads(text) for file in arguments.records for text in Path(file).read_text(encoding="utf-8").splitlines()]
-    lines = [line for line in lines if line["code"] == "hpcnemd" and line["case"] != "startup" and line["scaling"] != "replicas" and not line["oversubscribed"]
+    lines = [line for line in lines if line["code"] == "hpcnemd" and line.get("scaling") in ("strong", "weak") and not line["oversubscribed"]
              and line["precision"] == "double" and line.get("threads", 1) == 1]
     left = set(arguments.leave_out.split(","))
     used = [line for line in lines if line["case"] not in left and line["ranks"] == 1]

@@ -120,7 +120,6 @@ def _loops(order, path, brick, team=None):
 def _shared_loops(spread, gather, brick, team):
     """The same of particles in parts, each spread on a mesh of its own; the meshes are added in the order of parts."""
     meshes, outside = [np.empty_like(brick.points) for _ in range(1, team.size)], [0] * team.size
-    planes = [slice(0, 0)] * team.size
 
     def shared_spread(position, charge, n, points):
         edges = team.edges(n)
@@ -128,12 +127,11 @@ def _shared_loops(spread, gather, brick, team):
         def part(k):
             mesh, rows = points if k == 0 else meshes[k - 1], slice(edges[k], edges[k + 1])
             if k:
-                planes[k] = touched(brick, position[rows, 0])
-                mesh[planes[k]] = 0.0
+                mesh[:] = 0.0
             outside[k] = spread(position[rows], charge[rows], int(edges[k + 1] - edges[k]), mesh)
         team.run(part)
-        for mesh, used in zip(meshes, planes[1:]):
-            points[used] += mesh[used]
+        for mesh in meshes:
+            points += mesh
         return sum(outside)
 
     def shared_gather(position, charge, n, points, out):
@@ -144,19 +142,6 @@ def _shared_loops(spread, gather, brick, team):
             gather(position[rows], charge[rows], int(edges[k + 1] - edges[k]), points, out[rows])
         team.run(part)
     return shared_spread, shared_gather
-
-
-def touched(brick, x):
-    """The points of a brick (slice of them, flat) that particles with those coordinates along x reach: whole planes, few where rows are in order of places.
-    A plane more on either side, since the kernel may round a coordinate on a mesh point otherwise; all where they go round the box."""
-    if not len(x):
-        return slice(0, 0)
-    u = x * brick.scale[0]
-    u -= np.floor((u - brick.low[0]) / brick.period[0]) * brick.period[0]
-    low, high = (int(np.clip(np.nan_to_num(value) - brick.first[0], 0, len(brick.planes) - brick.order)) for value in (u.min(), u.max()))
-    reached, size = brick.planes[max(low - 1, 0):high + brick.order + 1], brick.ny * brick.nz
-    in_a_row = reached[-1] - reached[0] == (len(reached) - 1) * size
-    return slice(int(reached[0]), int(reached[-1]) + size) if in_a_row else slice(0, len(brick.points))
 
 
 def _single_loops(order, path, brick):

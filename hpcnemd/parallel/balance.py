@@ -8,9 +8,9 @@ Cuts are planes through the whole box: along each axis they stand where the work
 import numpy as np
 
 KINDS = ("cost", "time", "none")
-# Weights of a list entry, of a mesh point touched and of a particle: rounded from the phase tables in scaling/results (one rank, double precision), not fitted;
-# only their ratios count.
-ENTRY, POINT, PARTICLE = 1500, 42, 6000
+# Weights of a list entry, of a mesh point touched and of a particle: fitted by `scaling/weights.py --repeats 5` (double precision, AVX2; the fitted times are met
+# within 7 %) and rounded; only their ratios count.
+ENTRY, POINT, PARTICLE = 1790, 36, 13100
 BINS = 512
 EVERY = 20              # list builds between two looks at the balance
 ROUNDS = 4              # at the start: moved cuts change which rank lists a pair

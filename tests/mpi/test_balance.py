@@ -10,7 +10,7 @@ from hpcnemd.experiments.structures import Structure, load_structure
 from hpcnemd.experiments.system import prepare_system
 from hpcnemd.experiments.tables import StructureTable
 from hpcnemd.forces.forcefield import load_forcefield
-from hpcnemd.parallel.balance import EVERY, Balance, fair_cuts
+from hpcnemd.parallel.balance import ENTRY, EVERY, Balance, fair_cuts
 from hpcnemd.parallel.domain import gather_sorted
 from hpcnemd.parallel.serial import SerialComm
 
@@ -38,7 +38,7 @@ def started(system, kind, communicator=comm, grid=GRID):
 def imbalance(sim):
     """Largest over mean counted work of the ranks, for the cuts as they are."""
     histogram = np.zeros((3, 8), np.int64)
-    work = comm.allgather(sim.forces.pair.add_work(sim.state, 1500, Balance("cost", 8).particle, 8 / sim.state.box.lengths, histogram))
+    work = comm.allgather(sim.forces.pair.add_work(sim.state, ENTRY, Balance("cost", 8).particle, 8 / sim.state.box.lengths, histogram))
     assert np.all(histogram.sum(axis=1) == work[comm.rank])
     return max(work) / np.mean(work)
 

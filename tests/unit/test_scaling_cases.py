@@ -12,7 +12,7 @@ SCALING = Path(__file__).resolve().parents[2] / "scaling"
 def scaling_on_the_path(monkeypatch):
     monkeypatch.syspath_prepend(str(SCALING))
     yield
-    for name in ("cases", "phases", "peers", "quiet", "ours", "accuracy", "bench", "model"):
+    for name in ("cases", "phases", "peers", "quiet", "ours", "accuracy", "bench", "model", "processes", "threads", "weights"):
         sys.modules.pop(name, None)
 
 
@@ -91,3 +91,12 @@ def test_the_model_finds_latency_and_bandwidth():
         line["atom_steps_per_s"] = [line["particles"] / model.predict(true, model.work_of(line), 3e-6, 2e9)]
         lines.append(line)
     assert model.fit_messages(true, lines) == pytest.approx((3e-6, 2e9), rel=1e-6)
+
+
+def test_weights_are_found_again_in_times_made_from_them():
+    import weights
+    want = {"ENTRY": 2000.0, "POINT": 40.0, "PARTICLE": 9000.0}
+    runs = [{"entries": e, "points": p, "particles": n, "pairs": 1e-11 * (2000 * e + 5000 * n), "mesh": 1e-11 * (40 * p + 1000 * n), "sweeps": 1e-11 * 3000 * n}
+            for e, p, n in ((50_000, 512_000, 1000), (90_000, 216_000, 1500), (30_000, 900_000, 2000))]
+    found, worst = weights.fit(runs)
+    assert found == pytest.approx(want, rel=1e-9) and max(worst.values()) < 1e-9
