@@ -1,8 +1,8 @@
 """Small replicas beside large systems, on one core: the rate per particle of a small replica over that of a large system of the same substance, cutoff, skin
-and Coulomb accuracy, and the rate of a small batch of chains over that of a large one.
+and Coulomb accuracy, and the rate per chain of one full block of lanes over that of a thousand chains.
 
     . jobs/env.sh
-    $PY scaling/small.py [--pair nacl,llzo,chains] [--repeats 9] [--json scaling/results/mine.jsonl]
+    $PY scaling/small.py [--pair nacl,llzo,fput,phi4] [--repeats 9] [--json scaling/results/mine.jsonl]
 
 Both run in one process and take turns in blocks of about equal CPU time; a ratio is the median over neighbouring blocks, with its lowest and highest."""
 import argparse
@@ -11,16 +11,20 @@ import statistics
 import time
 from pathlib import Path
 
+import numpy as np
 from bench import machine, revision
 from cases import case_of, system_of
 from ours import STRESS_EVERY, Stress, simulation
 from quiet import Quiet
 
 from hpcnemd.dynamics.loop import advance
+from hpcnemd.kernels.chain_heated import heat_chains
+from hpcnemd.kernels.lane_normals import LANES
 from hpcnemd.parallel.serial import SerialComm
 
 PAIRS = {"nacl": ("nacl_216", "nacl_8000"), "llzo": ("llzo_192", "llzo_5184")}
-BATCHES = 13, 1000          # chains; the small batch does not fill its lanes
+CHAINS = {"fput": ((1.0, 1.0), None), "phi4": ((1.0, 0.0), (0.0, 1.0))}        # links and pinning, as heat_chains takes them
+SITES, BATCHES = 128, (LANES, 1000)
 
 
 def ions(name, accuracy, precision):
@@ -31,6 +35,20 @@ def ions(name, accuracy, precision):
     sim.start()
     stress = [Stress(STRESS_EVERY)]
     return lambda steps: advance(sim, sim.step + steps, stress), len(system.species)
+
+
+def chains(kind, replicas):
+    """A function that moves chains on by some steps, and their number of sites."""
+    links, pinning = CHAINS[kind]
+    random = np.random.default_rng(1)
+    position, leap = 0.1 * random.standard_normal((SITES, replicas)), 0.01 * random.standard_normal((SITES, replicas))
+    ledger, sums, at = np.zeros((4, replicas)), np.zeros((3, SITES, replicas)), [0]
+
+    def run(steps):
+        steps *= 100
+        heat_chains((1, 2), np.arange(replicas), 0, at[0], steps, 1, 0.02, links, pinning, (1.0, 1.0), (1.2, 0.8), position, leap, ledger, sums)
+        at[0] += steps
+    return run, 100 * SITES * replicas
 
 
 def compared(small, large, seconds, repeats):
@@ -60,7 +78,7 @@ def line_of(names, rates):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--pair", default=",".join((*PAIRS, "chains")))
+    parser.add_argument("--pair", default=",".join((*PAIRS, *CHAINS)))
     parser.add_argument("--accuracy", type=float, default=1e-4)
     parser.add_argument("--precision", default="double")
     parser.add_argument("--repeats", type=int, default=9)
@@ -70,8 +88,10 @@ def main():
     quiet, lines = Quiet(), []
     quiet.sample()
     for pair in arguments.pair.split(","):
-        names = PAIRS[pair]
-        parties = [ions(name, arguments.accuracy, arguments.precision) for name in names]
+        if pair in CHAINS:
+            names, parties = [f"{pair}_{number}" for number in BATCHES], [chains(pair, number) for number in BATCHES]
+        else:
+            names, parties = PAIRS[pair], [ions(name, arguments.accuracy, arguments.precision) for name in PAIRS[pair]]
         lines.append(line_of(names, compared(*parties, arguments.seconds, arguments.repeats)))
         line = lines[-1]
         print(f"{line['case']}: {'%.3f (%.3f to %.3f)' % tuple(line['ratio_cpu'])} of the rate per particle, {statistics.median(line['atom_steps_per_cpu_s']) / 1e6:.3f} and "
