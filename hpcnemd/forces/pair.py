@@ -14,6 +14,7 @@ from ..kernels import neighbours, pair_slots
 from ..kernels.coefficients import ewald_polynomials, exp2_polynomial
 from ..kernels.neighbours_simd import builder
 from ..kernels.pair_kernels import pair_kernel
+from ..kernels.pair_source import scratch
 from ..kernels.simd import choose_path
 from ..kernels.work import add_work
 from ..parallel.threads import team_of
@@ -87,6 +88,7 @@ class PairForces:
         self._earlier = np.ascontiguousarray((lane[None, :] < row[:, None]).astype(real).ravel())     # inside a cluster: i before j
         self._observed = np.zeros(8)
         self.threads, self._team = int(threads), team_of(int(threads))
+        self._scratch = [scratch(plan) for _ in range(self.threads)]
         self._slots = self._owned_slots = self._clusters = self.list_length = 0
         self._reserve(64)
         self._neighbour, self._pieces = np.zeros(4096, np.int32), []
@@ -228,7 +230,7 @@ class PairForces:
             else:
                 pair_slots.gather_positions(state.position, *slots, *self._xyz, self._rows, self._force)
             if self._team is None:
-                self._part(observe, 0, self._clusters, self._force, self._observed)
+                self._part(observe, 0, self._clusters, self._force, self._observed, self._scratch[0])
             else:
                 self._by_threads(observe)
             pair_slots.scatter_forces(state.force, self._slot_row, self._owned_slots, self._slots, self._force, *self._f)
@@ -238,10 +240,10 @@ class PairForces:
         return PairResult(float(short), float(far), np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]]))
 
 
-    def _part(self, observe, foremost, end, force, observed):
-        """Pairs of the clusters [foremost, end)."""
+    def _part(self, observe, foremost, end, force, observed, work):
+        """Pairs of the clusters [foremost, end); `work`: the scratch of one thread."""
         self.kernel(bool(observe), *self._xyz, self._rows, self._species, foremost, end, len(self.kinds.names), self._pointer, self._neighbour,
-                    self._parameters, self._earlier, *self._units, *self._numbers, force, *self._f, observed)
+                    self._parameters, self._earlier, *self._units, *self._numbers, force, *self._f, observed, *work)
 
     def _by_threads(self, observe):
         """Clusters in parts of equal work, counted as entries of the list (and a few for each cluster); sums of the parts in their order."""
@@ -254,7 +256,7 @@ class PairForces:
         def part(k):
             if k:
                 force[k][:4 * self._slots + 4] = 0.0
-            self._part(observe, int(edges[k]), int(edges[k + 1]), force[k], observed[k])
+            self._part(observe, int(edges[k]), int(edges[k + 1]), force[k], observed[k], self._scratch[k])
         team.run(part)
         for other in self._others:
             self._force[:4 * self._slots + 4] += other[:4 * self._slots + 4]

@@ -15,6 +15,8 @@ the same whichever image a rank holds. Sums are kept in float64; vector code add
 import re
 from dataclasses import dataclass
 
+import numpy as np
+
 from .coefficients import EXP2_DEGREE
 
 LOG2_E = 1.4426950408889634
@@ -206,7 +208,19 @@ def arguments(plan):
     kinds.update({f"unit_{axis}": real for axis in "xyz"} if plan.mixed else {})
     kinds.update(dict.fromkeys(("cutoff2", "scale", "beta", "switch_start", "switch_inverse"), real))
     kinds.update(dict.fromkeys(("P", "Q", "E", "pieces"), f"{real}[::1]"))
-    return {**kinds, **dict.fromkeys(("force", "fx", "fy", "fz", "observed"), "f8[::1]")}
+    kinds.update(dict.fromkeys(("force", "fx", "fy", "fz", "observed"), "f8[::1]"))
+    return {**kinds, "work": f"{real}[::1]", "place": "i4[::1]", "sums": "f8[::1]"} if plan.vector else kinds
+
+
+def scratch(plan):
+    """Work space that a kernel's last arguments want, one set for each thread: nothing for plain code.
+
+    Ones: what fills the last turn of the second loop is multiplied by zero, and must be finite for that."""
+    if not plan.vector:
+        return ()
+    lanes = 4 * plan.rows
+    turns = (BLOCK + 4) // plan.rows + plan.unroll
+    return np.ones(turns * lanes * len(KEPT), np.float32 if plan.mixed else np.float64), np.zeros(BLOCK + 4 + plan.rows, np.int32), np.zeros(8 * lanes)
 
 
 def _definition(plan):
@@ -274,8 +288,9 @@ def _vector_source(plan):
 
 
 {_definition(plan)}
-    # ones: what fills the last turn of the second loop is multiplied by zero, and must be finite for that
-    work, place, sums = np.ones({((BLOCK + 4) // plan.rows + plan.unroll) * size}, real), np.empty({BLOCK + 4 + plan.rows}, np.int32), np.zeros({8 * lanes})
+    if observe:
+        for k in range({8 * lanes}):
+            sums[k] = 0.0
     for c in range(foremost, clusters):
         b = 4 * c
         xi, yi, zi = load_i(x, b), load_i(y, b), load_i(z, b)

@@ -165,6 +165,10 @@ def drop_links(plan):
 def refresh(domain, state):
     """Collective over domain.comm. Ghost rows get the present positions of their owners, by the plan of the last `halo`."""
     plan, links = domain.plan, links_of(domain, state)
+    if domain.size == 1:
+        if links.own is not None:
+            pack_positions(state.position, plan.index, links.own[0], links.own[1], plan.start, plan.shift, links.own[4])
+        return
     links.refresh.receive()
     for first_route, last_route, _, _, rows in links.segments:
         pack_positions(state.position, plan.index, first_route, last_route, plan.start, plan.shift, rows)

@@ -158,6 +158,8 @@ class DistributedMesh:
         to_slabs, from_bricks = ([(p.message, p.rank) for p in pieces if p is not None and p.rank != comm.rank] for pieces in (self._sends, self._receives))
         self._deposit = Messages(comm, from_bricks, to_slabs, TAG_DEPOSIT)
         self._collect = Messages(comm, to_slabs, from_bricks, TAG_COLLECT)
+        piece = self._receives[0]
+        self._alone = (self._source(piece), (piece.slab_planes, piece.first_y, piece.first_z, piece.rows, piece.columns)) if comm.size == 1 else None
 
     def _piece(self, brick, x0, x1, rank):
         """What a brick and the slab [x0, x1) share, or None: see `_Piece`."""
@@ -175,6 +177,10 @@ class DistributedMesh:
     def deposit(self):
         """Collective. The slab (own x, ny, nz) with all bricks added, in rank order."""
         brick, own = self.brick, self.comm.rank
+        if self._alone is not None:
+            self.slab.fill(0.0)
+            kernels.add_planes(*self._alone[0], *self._alone[1], self.slab)
+            return self.slab
         self._deposit.receive()
         for piece in self._sends:
             if piece is not None and piece.rank != own:
@@ -190,6 +196,9 @@ class DistributedMesh:
     def collect(self, slab):
         """Collective. Fills the brick with the slabs' points."""
         brick = self.brick
+        if self._alone is not None:
+            kernels.take_planes(slab, *self._alone[1], *self._alone[0])
+            return
         self._collect.receive()
         for piece in self._receives:
             if piece is not None:
