@@ -102,9 +102,9 @@ def as_result(system, potential, forces):
     if coulomb is not None:
         settings["coulomb"] = {name: getattr(coulomb, name, None) for name in ("method", "beta", "mesh", "order", "kmax", "accuracy", "estimated_error", "force_scale")}
     return {"energy": float(potential.potential), "parts": {name: float(value) for name, value in potential.parts.items()},
-            "forces": forces.tolist(), "pressure_tensor": (potential.virial * PRESSURE_GPA / system.box.volume).tolist(),
+            "forces": forces.tolist(), "cell": system.box.matrix.tolist(), "notes": list(system.notes), "pressure_tensor": (potential.virial * PRESSURE_GPA / system.box.volume).tolist(),
             "settings": json.loads(json.dumps(settings, default=_plain)),
-            "units": {"energy": "eV", "forces": "eV/angstrom", "pressure_tensor": "GPa", "cutoff": "angstrom", "beta": "1/angstrom"}}
+            "units": {"energy": "eV", "forces": "eV/angstrom", "cell": "angstrom", "pressure_tensor": "GPa", "cutoff": "angstrom", "beta": "1/angstrom"}}
 
 
 def _plain(value):

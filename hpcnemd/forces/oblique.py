@@ -6,7 +6,8 @@ error for analytic differentiation: Ballenegger, Cerda, Holm, J. Chem. Theory Co
     G = 4 pi N / (B C),   N = sum U^2 exp(-k^2 / 4 beta^2),   B = sum U^2,   C = sum U^2 k^2   over the aliases of a mode.
 
 B and C are products of sums over axes (`kernels.splines.axis_sums`) and hold many aliases. Of N, whose terms fall with both factors, the two nearest along each
-axis are taken: what is left out is below 2e-4 of it where it matters least, at the edge of the zone; energy, forces and virial belong to the N that is taken."""
+axis are taken: what is left out is below 2e-4 of it; energy, forces and virial belong to the N that is taken."""
+import itertools
 import math
 
 import numpy as np
@@ -35,11 +36,14 @@ def square_of(x, y, z, metric):
 
 
 def axis_aliases(points, order, length, indices):
-    """(weight (2, n), kappa (2, n) 1/angstrom) of the two nearest aliases of the modes `indices` of one axis; weight = sinc^(2 order)."""
+    """[(modes, weight, kappa 1/angstrom)] of the nearest alias and the next of the modes `indices` of one axis; weight = sinc^(2 order). `modes` is the slice that they
+    belong to: the next alias is left out where its weight is less than 3^(-2 order) of the nearest one's."""
     index = np.asarray(indices, dtype=np.int64)
     index = np.where(index > points // 2, index - points, index)
-    alias = np.stack([index, np.where(index > 0, index - points, index + points)])
-    return np.sinc(alias / points) ** (2 * order), 2.0 * np.pi * alias / length
+    far = np.flatnonzero(4 * np.abs(index) >= points)               # neighbours of each other: indices rise from 0, or from that of the first own row
+    second = slice(far[0], far[-1] + 1) if len(far) else slice(0, 0)
+    parts = ((slice(0, len(index)), index), (second, np.where(index > 0, index - points, index + points)[second]))
+    return [(modes, np.sinc(alias / points) ** (2 * order), 2.0 * np.pi * alias / length) for modes, alias in parts]
 
 
 def _spread(vectors):
@@ -47,54 +51,55 @@ def _spread(vectors):
     return [np.asarray(v).reshape(shape) for v, shape in zip(vectors, ((-1, 1, 1), (1, -1, 1), (1, 1, -1)))]
 
 
-def denominators(rows, metric):
-    """(B, {pair: its part of C}) for the axis sums of the three axes and A: C is the sum over PAIRS."""
+def denominators(rows):
+    """(B, (6, nx, ny, nz) sum U^2 kappa_a kappa_b for PAIRS) from the axis sums of the three axes."""
     even, odd, square = (_spread([row[k] for row in rows]) for k in range(3))
-    parts = {}
-    for a, b in PAIRS:
-        factors = [square[k] if k == a == b else odd[k] if k in (a, b) else even[k] for k in range(3)]
-        parts[a, b] = (1.0 if a == b else 2.0) * metric[a, b] * (factors[0] * factors[1] * factors[2])
-    return even[0] * even[1] * even[2], parts
+    parts = [math.prod(square[k] if k == a == b else odd[k] if k in (a, b) else even[k] for k in range(3)) for a, b in PAIRS]
+    return even[0] * even[1] * even[2], np.stack(parts)
+
+
+def _contracted(parts, metric):
+    """C of its parts."""
+    return np.tensordot([metric[a, b] * (1.0 if a == b else 2.0) for a, b in PAIRS], parts, 1)
 
 
 def alias_terms(aliases, metric, beta):
-    """For each combination of aliases: (its share of N, the three kappa), as arrays over the modes."""
+    """For each combination of aliases: (the modes, their share of N, the three kappa), as arrays over the modes."""
     quarter = -0.25 / (beta * beta)
-    for turn in np.ndindex(2, 2, 2):
-        x, y, z = _spread([aliases[k][1][turn[k]] for k in range(3)])
-        u, v, w = _spread([aliases[k][0][turn[k]] for k in range(3)])
+    for combination in itertools.product(*aliases):
+        modes, weights, kappa = zip(*combination)
+        (u, v, w), (x, y, z) = _spread(weights), _spread(kappa)
         term = square_of(x, y, z, metric)
         term *= quarter
         np.exp(term, out=term)
-        term *= u * v * w
-        yield term, (x, y, z)
+        term *= u * v
+        term *= w
+        yield modes, term, (x, y, z)
 
 
 def influence(rows, aliases, metric, beta):
     """(4 pi N, G) of the modes, (nx, ny, nz) each; G is 0 at k = 0."""
-    total = 4.0 * math.pi * sum(term for term, _ in alias_terms(aliases, metric, beta))
-    even, parts = denominators(rows, metric)
-    square = sum(parts.values())
+    even, parts = denominators(rows)
+    total, square = np.zeros(even.shape), _contracted(parts, metric)
+    for modes, term, _ in alias_terms(aliases, metric, beta):
+        total[modes] += term
+    total *= 4.0 * math.pi
     return total, total / (even * np.where(square > 0, square, np.inf))
 
 
 def strain_weights(rows, aliases, metric, beta):
     """(6, nx, ny, nz): d ln G / d strain in the basis of kappa, for PAIRS: k_a k_b averaged over N, over 2 beta^2, and twice that over C, over C."""
-    total, moments = 0.0, [0.0] * 6
-    for term, kappa in alias_terms(aliases, metric, beta):
-        total = total + term
+    _, parts = denominators(rows)
+    total, moments = np.zeros(parts.shape[1:]), np.zeros(parts.shape)
+    for modes, term, kappa in alias_terms(aliases, metric, beta):
+        total[modes] += term
+        along = [term * one for one in kappa]
         for n, (a, b) in enumerate(PAIRS):
-            moments[n] = moments[n] + term * kappa[a] * kappa[b]
-    _, parts = denominators(rows, metric)
-    square = sum(parts.values())
-    total, square = np.where(total > 0, total, np.inf), np.where(square > 0, square, np.inf)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.stack([0.5 / beta**2 * moment / total + 2.0 * _plain(rows, a, b) / square for moment, (a, b) in zip(moments, PAIRS)])
-
-
-def _plain(rows, a, b):
-    """sum U^2 kappa_a kappa_b."""
-    return denominators(rows, np.ones((3, 3)))[1][a, b] / (1.0 if a == b else 2.0)
+            moments[n][modes] += along[a] * kappa[b]
+    square = _contracted(parts, metric)
+    moments *= 0.5 / beta**2 / np.where(total > 0, total, np.inf)
+    parts *= 2.0 / np.where(square > 0, square, np.inf)
+    return moments + parts
 
 
 def energy_virial(spectrum, influence, weights, basis, points):

@@ -72,7 +72,7 @@ def test_ranks_and_file_formats_make_no_difference(tmp_path):
                            "--accuracy", "1e-6", "--json", "out.json"], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=100)
     assert done.returncode == 0, done.stderr
     three = json.loads((tmp_path / "out.json").read_text())
-    assert set(three) == {"energy", "parts", "forces", "pressure_tensor", "settings", "units"} and three["settings"] == alone["settings"]
+    assert set(three) == {"energy", "parts", "forces", "cell", "notes", "pressure_tensor", "settings", "units"} and three["settings"] == alone["settings"]
     assert three["energy"] == pytest.approx(alone["energy"], rel=1e-10)
     largest = max(1.0, np.abs(alone["forces"]).max())
     assert np.abs(np.array(three["forces"]) - alone["forces"]).max() < 1e-9 * largest

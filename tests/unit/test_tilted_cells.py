@@ -12,7 +12,7 @@ from hpcnemd.core.box import Box, reduced, standard
 from hpcnemd.core.errors import InputError
 from hpcnemd.dynamics.barostat import Barostat
 from hpcnemd.dynamics.drive import Drive
-from hpcnemd.dynamics.observers import Observer
+from hpcnemd.dynamics.observers import Observer, Series
 from hpcnemd.dynamics.restart import restore, snapshot
 from hpcnemd.experiments.building.writing import write_structure
 from hpcnemd.experiments.structures import close_pairs, load_structure, nearest_pair
@@ -240,7 +240,7 @@ class Ledger(Observer):
 
 
 def ledgers(drive=None, time=40.0):
-    """[Ledger] of the same run with steps of 2 and 1 fs; a drive acts along z, which is along no edge of the cell."""
+    """[(Ledger, Simulation, Series)] of the same run with steps of 2 and 1 fs; a drive acts along z, which is along no edge of the cell."""
     structure, _ = rhombohedral(3)
     found = []
     for timestep in (2.0, 1.0):
@@ -252,23 +252,26 @@ def ledgers(drive=None, time=40.0):
             heat_bath(sim, 1000.0, drive=drive)
         sim.start()
         advance(sim, 1)                                 # the projection brings the current to its value
-        found.append(Ledger())
-        advance(sim, int(time / timestep), found[-1:])
+        found.append((Ledger(), sim, Series(1, 2, int(time / timestep), 2)))
+        advance(sim, 1 + int(time / timestep), (found[-1][0], found[-1][2]))
     return found
 
 
 def test_energy_is_conserved_to_second_order():
     """Fluctuations of the energy of an isolated system fall by four with half the time step (3 to 5.5 here)."""
-    coarse, fine = (np.std(one.energy) for one in ledgers())
+    coarse, fine = (np.std(one.energy) for one, *_ in ledgers())
     assert 3.0 < coarse / fine < 5.5 and fine < 2e-3
 
 
 def test_constant_current_and_its_ledger():
-    """The current to 1e-12, and energy = work - heat to second order in the time step."""
+    """The current to 1e-12, and energy = work - heat to second order in the time step; unwrapped places tell the same charge moved along z, through the walls."""
     runs = ledgers(Drive("constant_current", 0.03))
-    assert all(np.abs(np.array(one.current) / 0.03 - 1.0).max() < 1e-12 for one in runs)
-    coarse, fine = (np.std(one.energy) for one in runs)
+    assert all(np.abs(np.array(one.current) / 0.03 - 1.0).max() < 1e-12 for one, *_ in runs)
+    coarse, fine = (np.std(one.energy) for one, *_ in runs)
     assert 2.5 < coarse / fine < 6.0 and fine < 2e-3
+    _, sim, series = runs[1]
+    moved = sim.colour.charge @ np.diff(series.data["species_displacement"][[0, -1], :, 2], axis=0)[0]
+    assert moved == pytest.approx(0.03 * (series.taken - 1), rel=1e-3) and sim.state.image[:sim.state.n_owned].any() and sim.rebuilds > 1
 
 
 def test_restart_at_constant_pressure_is_the_uninterrupted_run():
