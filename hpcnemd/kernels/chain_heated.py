@@ -49,43 +49,57 @@ def heat_chains(key, ids, branch, first, every, samples, step, links, pinning, f
 
     Moved on or added to in place, so that a run may come in parts, which change no bit: position, leap (sites, n), at least 2 sites; ledger (4, n), rows LEDGER: kinetic
     energy that the Ornstein-Uhlenbeck map gave to site 1, to the last site, and the same with each step's divided by its temperature (nothing where that is 0).
-    sums (3, sites, n), sums of SUMS over the samples. kinetic: squares of momenta, mean of those half a step before and after, whose mean is exactly the temperature in
+    sums (3, sites, n), contiguous, sums of SUMS over the samples. kinetic: squares of momenta, mean of those half a step before and after, whose mean is exactly the temperature in
     a harmonic chain in equilibrium. site_energy: half of each link to either site, links at the walls to one. current from site i to i + 1 in row i (the last row is not
     used): -(p_i + p_{i+1}) F_i/2 with the tension F_i; its mean is the same along a stationary chain, and that of the heats, up to the square of the step.
 
     path: of `simd.available_paths`; it sets the width of vectors and not a bit of the result. Raises ValueError for arrays whose shapes do not fit."""
     sites, n = position.shape
     temperature = np.asarray(temperature, float).reshape(2, -1)
-    fits = leap.shape == (sites, n) and ledger.shape == (4, n) and sums.shape == (3, sites, n) and len(ids) == n
+    fits = leap.shape == (sites, n) and ledger.shape == (4, n) and sums.shape == (3, sites, n) and sums.flags.c_contiguous and len(ids) == n
     if not fits or sites < 2 or n < 1 or temperature.shape[1] not in (1, samples * every):
         raise ValueError(f"{n} chains of {sites} sites: leap {leap.shape}, ledger {ledger.shape}, sums {sums.shape}, {len(ids)} ids, temperature {temperature.shape}")
     width = 8 if choose_path(path) == "avx512" else 4
     square, blocks = step * step, -(-n // LANES)
-    lane = np.minimum(np.arange(blocks * LANES), n - 1)
-    x, u = (_blocks(np.pad(a, ((1, 1), (0, 0)))[:, lane], width) for a in (position, leap))
-    books, totals = _blocks(ledger[:, lane], LANES), _blocks(sums.reshape(3 * sites, n)[:, lane], LANES)
+    x, u = _blocks(position, width, 1), _blocks(leap, width, 1)
+    books, totals = _blocks(ledger, LANES), _blocks(sums.reshape(3 * sites, n), LANES)
     energy, heat = np.empty((samples, blocks * LANES)), np.empty((samples, 2, blocks * LANES))
     decay = np.exp(-step * np.asarray(friction, float))
-    (_heat8 if width == 8 else _heat4)(np.array(key, np.int64), np.asarray(ids, np.int64)[lane], branch, first, every, sites, n, step, (links[0] * square, links[1] * square),
+    (_heat8 if width == 8 else _heat4)(np.array(key, np.int64), _filled(np.asarray(ids, np.int64)), branch, first, every, sites, n, step, (links[0] * square, links[1] * square),
                                        None if pinning is None else (pinning[0] * square, pinning[1] * square), decay, temperature[0], temperature[1],
                                        x, u, books, totals, energy.ravel(), heat.ravel(), 1 if pinning is None else None)
-    position[:], leap[:] = _unblocked(x, width, sites + 2)[1:-1, :n], _unblocked(u, width, sites + 2)[1:-1, :n]
-    ledger[:], sums[:] = _unblocked(books, LANES, 4)[:, :n], _unblocked(totals, LANES, 3 * sites)[:, :n].reshape(3, sites, n)
+    _unblock(x, width, position, 1)
+    _unblock(u, width, leap, 1)
+    _unblock(books, LANES, ledger)
+    _unblock(totals, LANES, sums.reshape(3 * sites, n))
     return energy[:, :n], heat[:, :, :n]
 
 
-def _blocks(rows, width):
-    """rows (m, k * width) as one array (k, m, width), flat, that begins on a cache line: a vector across two lines costs two loads."""
-    m, size = rows.shape[0], rows.size
-    whole = np.empty(size + _LINE)
+def _filled(rows):
+    """(..., n) made a multiple of LANES long, with copies of the last one."""
+    more = -rows.shape[-1] % LANES
+    return np.concatenate([rows, np.repeat(rows[..., -1:], more, axis=-1)], axis=-1) if more else rows
+
+
+def _blocks(rows, width, walls=0):
+    """rows (m, n) as one array (blocks, m + 2 walls, width), flat, with rows of zeros for walls. It begins on a cache line: a vector across two lines costs two loads."""
+    rows = _filled(rows)
+    m, n = rows.shape
+    whole = np.zeros((m + 2 * walls) * n + _LINE)
     first = -(whole.ctypes.data // whole.itemsize) % _LINE
-    flat = whole[first:first + size]
-    flat.reshape(-1, m, width)[:] = rows.reshape(m, -1, width).transpose(1, 0, 2)
+    flat = whole[first:first + (m + 2 * walls) * n]
+    flat.reshape(-1, m + 2 * walls, width)[:, walls:m + walls] = rows.reshape(m, -1, width).transpose(1, 0, 2)
     return flat
 
 
-def _unblocked(flat, width, m):
-    return flat.reshape(-1, m, width).transpose(1, 0, 2).reshape(m, -1)
+def _unblock(flat, width, rows, walls=0):
+    """Rows (m, n) from what `_blocks` made of them."""
+    m, n = rows.shape
+    blocks = flat.reshape(-1, m + 2 * walls, width)[:, walls:m + walls].transpose(1, 0, 2)
+    if n % LANES == 0 and rows.flags.c_contiguous:
+        rows.reshape(m, -1, width)[:] = blocks
+    else:
+        rows[:] = blocks.reshape(m, -1)[:, :n]
 
 
 @njit(cache=True, error_model="numpy", forceinline=True)
@@ -117,54 +131,58 @@ def _end(x, u, xn, un, links, pinning, decay, noise, at, scale, inverse, books, 
 
 
 @njit(cache=True, error_model="numpy")
-def _one_step(zero, width, sites, s, x, u, half, links, pinning, decay, noise, scale, inverse, books):
-    at, left, right = 2 * LANES * s + half, half, LANES + half
-    x0 = load_like(x, width, zero)
-    unused, u0 = _link(zero, zero, x0, load_like(u, width, zero), links)
-    xn, un = load_like(x, 2 * width, zero), load_like(u, 2 * width, zero)
-    o, v, un = _end(x0, u0, xn, un, links, pinning, decay[0], noise, at, scale, inverse[2 * s], books, left)
-    store(x, width, o)
-    store(u, width, v)
-    for i in range(2, sites):
-        x0, u0, xn, un = xn, un, load_like(x, width * (i + 1), zero), load_like(u, width * (i + 1), zero)
-        o, v, un = _bulk(x0, u0, xn, un, links, pinning)
-        store(x, width * i, o)
-        store(u, width * i, v)
-    o, v, un = _end(xn, un, zero, zero, links, pinning, decay[1], noise, at + LANES, scale, inverse[2 * s + 1], books, right)
-    store(x, width * sites, o)
-    store(u, width * sites, v)
+def _single(zero, width, sites, first, last, x, u, half, links, pinning, decay, noise, scale, inverse, books):
+    """Steps first to last - 1 of a chunk, for one vector of replicas."""
+    for s in range(first, last):
+        at, left, right = 2 * LANES * s + half, half, LANES + half
+        x0 = load_like(x, width, zero)
+        unused, u0 = _link(zero, zero, x0, load_like(u, width, zero), links)
+        xn, un = load_like(x, 2 * width, zero), load_like(u, 2 * width, zero)
+        o, v, un = _end(x0, u0, xn, un, links, pinning, decay[0], noise, at, scale, inverse[2 * s], books, left)
+        store(x, width, o)
+        store(u, width, v)
+        for i in range(2, sites):
+            x0, u0, xn, un = xn, un, load_like(x, width * (i + 1), zero), load_like(u, width * (i + 1), zero)
+            o, v, un = _bulk(x0, u0, xn, un, links, pinning)
+            store(x, width * i, o)
+            store(u, width * i, v)
+        o, v, un = _end(xn, un, zero, zero, links, pinning, decay[1], noise, at + LANES, scale, inverse[2 * s + 1], books, right)
+        store(x, width * sites, o)
+        store(u, width * sites, v)
 
 
 @njit(cache=True, error_model="numpy")
-def _two_steps(zero, width, sites, s, x, u, half, links, pinning, decay, noise, scale, inverse, books):
-    """Two steps in one sweep, at least 3 sites: the second (y, w) follows one site behind the first (x, u), while a site is still in registers."""
-    at, left, right = 2 * LANES * s + half, half, LANES + half
-    then = at + 2 * LANES
-    x0 = load_like(x, width, zero)
-    unused, u0 = _link(zero, zero, x0, load_like(u, width, zero), links)
-    xn, un = load_like(x, 2 * width, zero), load_like(u, 2 * width, zero)
-    y0, w0, un = _end(x0, u0, xn, un, links, pinning, decay[0], noise, at, scale, inverse[2 * s], books, left)
-    unused, w0 = _link(zero, zero, y0, w0, links)
-    x0, u0, xn, un = xn, un, load_like(x, 3 * width, zero), load_like(u, 3 * width, zero)
-    yn, wn, un = _bulk(x0, u0, xn, un, links, pinning)
-    o, v, wn = _end(y0, w0, yn, wn, links, pinning, decay[0], noise, then, scale, inverse[2 * s + 2], books, left)
-    store(x, width, o)
-    store(u, width, v)
-    for i in range(3, sites):
-        x0, u0, xn, un = xn, un, load_like(x, width * (i + 1), zero), load_like(u, width * (i + 1), zero)
-        y0, w0 = yn, wn
+def _paired(zero, width, sites, last, x, u, half, links, pinning, decay, noise, scale, inverse, books):
+    """Steps 0 to last - 1, an even number, of a chunk, two in one sweep; at least 3 sites. The second (y, w) follows one site behind the first (x, u), while a site is
+    still in registers."""
+    for s in range(0, last, 2):
+        at, left, right = 2 * LANES * s + half, half, LANES + half
+        then = at + 2 * LANES
+        x0 = load_like(x, width, zero)
+        unused, u0 = _link(zero, zero, x0, load_like(u, width, zero), links)
+        xn, un = load_like(x, 2 * width, zero), load_like(u, 2 * width, zero)
+        y0, w0, un = _end(x0, u0, xn, un, links, pinning, decay[0], noise, at, scale, inverse[2 * s], books, left)
+        unused, w0 = _link(zero, zero, y0, w0, links)
+        x0, u0, xn, un = xn, un, load_like(x, 3 * width, zero), load_like(u, 3 * width, zero)
         yn, wn, un = _bulk(x0, u0, xn, un, links, pinning)
+        o, v, wn = _end(y0, w0, yn, wn, links, pinning, decay[0], noise, then, scale, inverse[2 * s + 2], books, left)
+        store(x, width, o)
+        store(u, width, v)
+        for i in range(3, sites):
+            x0, u0, xn, un = xn, un, load_like(x, width * (i + 1), zero), load_like(u, width * (i + 1), zero)
+            y0, w0 = yn, wn
+            yn, wn, un = _bulk(x0, u0, xn, un, links, pinning)
+            o, v, wn = _bulk(y0, w0, yn, wn, links, pinning)
+            store(x, width * (i - 1), o)
+            store(u, width * (i - 1), v)
+        y0, w0 = yn, wn
+        yn, wn, un = _end(xn, un, zero, zero, links, pinning, decay[1], noise, at + LANES, scale, inverse[2 * s + 1], books, right)
         o, v, wn = _bulk(y0, w0, yn, wn, links, pinning)
-        store(x, width * (i - 1), o)
-        store(u, width * (i - 1), v)
-    y0, w0 = yn, wn
-    yn, wn, un = _end(xn, un, zero, zero, links, pinning, decay[1], noise, at + LANES, scale, inverse[2 * s + 1], books, right)
-    o, v, wn = _bulk(y0, w0, yn, wn, links, pinning)
-    store(x, width * (sites - 1), o)
-    store(u, width * (sites - 1), v)
-    o, v, wn = _end(yn, wn, zero, zero, links, pinning, decay[1], noise, then + LANES, scale, inverse[2 * s + 3], books, right)
-    store(x, width * sites, o)
-    store(u, width * sites, v)
+        store(x, width * (sites - 1), o)
+        store(u, width * (sites - 1), v)
+        o, v, wn = _end(yn, wn, zero, zero, links, pinning, decay[1], noise, then + LANES, scale, inverse[2 * s + 3], books, right)
+        store(x, width * sites, o)
+        store(u, width * sites, v)
 
 
 @njit(inline="always")
@@ -173,10 +191,8 @@ def _steps(zero, width, sites, m, x, u, half, links, pinning, decay, noise, scal
     done = 0
     if pairs is not None:
         done = m // 2 * 2 if sites > 2 else 0
-        for s in range(0, done, 2):
-            _two_steps(zero, width, sites, s, x, u, half, links, pinning, decay, noise, scale, inverse, books)
-    for s in range(done, m):
-        _one_step(zero, width, sites, s, x, u, half, links, pinning, decay, noise, scale, inverse, books)
+        _paired(zero, width, sites, done, x, u, half, links, pinning, decay, noise, scale, inverse, books)
+    _single(zero, width, sites, done, m, x, u, half, links, pinning, decay, noise, scale, inverse, books)
 
 
 @njit(cache=True, error_model="numpy")

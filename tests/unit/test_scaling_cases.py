@@ -12,7 +12,7 @@ SCALING = Path(__file__).resolve().parents[2] / "scaling"
 def scaling_on_the_path(monkeypatch):
     monkeypatch.syspath_prepend(str(SCALING))
     yield
-    for name in ("cases", "phases", "peers", "quiet", "ours", "accuracy", "bench", "model", "processes", "threads", "weights"):
+    for name in ("cases", "phases", "peers", "quiet", "ours", "accuracy", "bench", "chains", "model", "processes", "threads", "weights"):
         sys.modules.pop(name, None)
 
 
@@ -100,3 +100,22 @@ def test_weights_are_found_again_in_times_made_from_them():
             for e, p, n in ((50_000, 512_000, 1000), (90_000, 216_000, 1500), (30_000, 900_000, 2000))]
     found, worst = weights.fit(runs)
     assert found == pytest.approx(want, rel=1e-9) and max(worst.values()) < 1e-9
+
+
+def test_chains_take_turns_and_their_ratios_are_those_of_the_rates():
+    import chains
+
+    class Unused:
+        def sample(self):
+            pass
+    parties = {"hpcnemd": chains.ours("chains_fput", 8, 40 * 8 * chains.SITES), "hpcnemd 8": chains.ours("chains_phi4", 8, 40 * 8 * chains.SITES)}
+    assert parties["hpcnemd"][1] == 40 * 8 * chains.SITES
+    rates = chains.turns(parties, 3, Unused())
+    common = {"revision": "some", "machine": {}}
+    line = chains.record("chains_fput", "hpcnemd 8", parties, rates, "site", common)
+    assert {"case", "code", "version", "ranks", "precision", "atom_steps_per_s", "atom_steps_per_cpu_s"} <= set(line) and len(line["atom_steps_per_s"]) == 3
+    each = [a[1] / b[1] for a, b in zip(rates["hpcnemd 8"], rates["hpcnemd"])]
+    assert line["ratio_to_large_cpu"] == [sorted(each)[1], min(each), max(each)]
+    rates = {"hpcnemd": [(2.0, 3.0)], "numba": [(1.0, 1.0)]}
+    line = chains.record("normals", "numba", {"numba": (None, 1, {})}, rates, "normal", common)
+    assert line["ratio_wall"] == [2.0] * 3 and line["ratio_cpu"] == [3.0] * 3 and line["normals_per_s"] == [1.0]
