@@ -152,7 +152,7 @@ class PairForces:
         owned = ColumnGrid(lowest, highest, width, self.list_radius)
         neighbours.extent(position, n, ghosts, low_ghost, high_ghost)
         ghost = ColumnGrid(low_ghost, high_ghost, width, self.list_radius) if ghosts else owned
-        self._reserve_slots(n + 3 * owned.columns + ghosts + 17)
+        self._reserve_slots(n + ghosts + 20)
         self._owned_slots = owned.sort(position, 0, n, 4, self._slot_row)
         self._slots = self._owned_slots + (ghost.sort(position, n, ghosts, 1, self._slot_row[self._owned_slots:]) if ghosts else 0)
         self._clusters = self._owned_slots // 4

@@ -1,7 +1,8 @@
 """Cluster pair lists: clusters of 4 particles i against single particles j, grouped by the species of j.
 
-Particles stand in slots: owned ones in columns along z, each column sorted by z and filled up to a multiple of 4 (so that 4 neighbours in space make
-a cluster), then the ghosts in columns of their own, without filling. A pair enters the list when the j lies within the list radius of any of the four.
+Particles stand in slots: owned ones in columns along z, then the ghosts in columns of their own. The slots follow one path through the columns, up one and down
+the next, and each column lies beside the one before it: so 4 slots in a row are neighbours in space, also where they belong to two columns, and only the
+last cluster of all is filled up. A pair enters the list when the j lies within the list radius of any of the four.
 Half lists: j after its cluster among the owned, and every ghost (ghosts come as a half shell). Pairs inside a cluster are not in the list.
 Distances are taken in float32 with a margin above their rounding: the list may hold a pair too many, never one too few."""
 import math
@@ -28,23 +29,30 @@ def extent(position, first, count, lowest, highest):
 
 
 @njit(cache=True, error_model="numpy")
+def column_number(a, b, ny):
+    """Number of column b of row a on a path that turns at the end of each row."""
+    return a * ny + (b if a % 2 == 0 else ny - 1 - b)
+
+
+@njit(cache=True, error_model="numpy")
 def sort_columns(position, first, count, origin_x, origin_y, width_x, width_y, nx, ny, fill, slot_row, start):
-    """Rows [first, first + count) of position (n, 3) into nx * ny columns, by z in each (ties keep their order); columns end at multiples of `fill`.
-    Writes slot_row (row of each slot, -1 in empty ones) and start (nx * ny + 1,); returns the number of slots."""
+    """Rows [first, first + count) of position (n, 3) into nx * ny columns, by z in each, downwards where its number is odd (ties keep their order); the last
+    column ends at a multiple of `fill`. Writes slot_row (row of each slot, -1 in empty ones) and start (nx * ny + 1,); returns the number of slots."""
     columns = nx * ny
     number = np.zeros(columns, np.int32)
     column = np.empty(count, np.int32)
     for i in range(count):
         a = min(max(int((position[first + i, 0] - origin_x) / width_x), 0), nx - 1)
         b = min(max(int((position[first + i, 1] - origin_y) / width_y), 0), ny - 1)
-        column[i] = a * ny + b
+        column[i] = column_number(a, b, ny)
         number[column[i]] += 1
     slots = 0
     cursor = np.empty(columns, np.int32)
     for c in range(columns):
         start[c] = slots
         cursor[c] = slots
-        slots += (number[c] + fill - 1) // fill * fill
+        slots += number[c]
+    slots = (slots + fill - 1) // fill * fill
     start[columns] = slots
     for s in range(slots):
         slot_row[s] = -1
@@ -52,22 +60,22 @@ def sort_columns(position, first, count, origin_x, origin_y, width_x, width_y, n
         slot_row[cursor[column[i]]] = first + i
         cursor[column[i]] += 1
     for c in range(columns):
-        _sort_by_height(position, slot_row, start[c], number[c])
+        _sort_by_height(position, slot_row, start[c], number[c], 1.0 - 2.0 * (c % 2))
     return slots
 
 
 @njit(cache=True, error_model="numpy")
-def _sort_by_height(position, slot_row, begin, count):
-    """slot_row[begin : begin + count] by position z, then by row: insertion for short columns, Shell's sort for long ones."""
+def _sort_by_height(position, slot_row, begin, count, sign):
+    """slot_row[begin : begin + count] by sign times position z, then by row: insertion for short columns, Shell's sort for long ones."""
     gap = 1
     while 9 * gap < count:              # columns of a few particles, or in order but for a few, need no larger gap than 1
         gap = 3 * gap + 1
     while gap > 0:
         for k in range(gap, count):
             row = slot_row[begin + k]
-            z = position[row, 2]
+            z = sign * position[row, 2]
             v = k - gap
-            while v >= 0 and (position[slot_row[begin + v], 2] > z or position[slot_row[begin + v], 2] == z and slot_row[begin + v] > row):
+            while v >= 0 and (sign * position[slot_row[begin + v], 2] > z or sign * position[slot_row[begin + v], 2] == z and slot_row[begin + v] > row):
                 slot_row[begin + v + gap] = slot_row[begin + v]
                 v -= gap
             slot_row[begin + v + gap] = row
@@ -90,8 +98,8 @@ def fill_slots(position, species, slot_row, slots, centre, x, y, z, slot_species
 
 @njit(cache=True, error_model="numpy")
 def bin_heights(z, slot_row, start, first, columns, lowest, height, bins, bin_start):
-    """bin_start[c * (bins + 1) + b]: first slot of column c whose z is in bin b or above; the last one is the end of the column's particles.
-    Slots of the column are first + start[c] ... in z and slot_row."""
+    """bin_start[c * (bins + 1) + b]: first slot of column c whose z is in bin b or above (bins of odd columns are counted from the top, and below is above); the
+    last one is the end of the column's particles. Slots of the column are first + start[c] ... in z and slot_row."""
     for c in range(columns):
         begin, end = first + start[c], first + start[c + 1]
         while end > begin and slot_row[end - 1] < 0:
@@ -100,6 +108,7 @@ def bin_heights(z, slot_row, start, first, columns, lowest, height, bins, bin_st
         b = 0
         for s in range(begin, end):
             own = min(max(int((z[s] - lowest) / height), 0), bins - 1)
+            own = own if c % 2 == 0 else bins - 1 - own
             while b <= own:
                 bin_start[at + b] = s
                 b += 1
@@ -147,7 +156,10 @@ def slot_ranges(bounds, radius, geometry, shape, bin_start, lowest_slot, ranges)
             reach = math.sqrt(room)
             low = min(max(int((bounds[4] - reach - geometry[2]) / geometry[5]), 0), bins - 1)
             high = min(max(int((bounds[5] + reach - geometry[2]) / geometry[5]), 0), bins - 1)
-            at = (a * ny + b) * (bins + 1)
+            c = column_number(a, b, ny)
+            if c % 2:
+                low, high = bins - 1 - high, bins - 1 - low
+            at = c * (bins + 1)
             begin, end = max(bin_start[at + low], lowest_slot), bin_start[at + high + 1]
             if begin < end:
                 ranges[count, 0], ranges[count, 1] = begin, end

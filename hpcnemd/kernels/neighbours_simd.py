@@ -1,4 +1,4 @@
-"""Cluster lists with vector code, 8 candidates j at a time (AVX2 and AVX-512). The same lists, in the same order, as `neighbours.build_plain`."""
+"""Cluster lists with vector code, 8 candidates j at a time (AVX2 and AVX-512): those of `neighbours.build_plain`, in the same order."""
 import numpy as np
 from numba import njit
 
