@@ -33,11 +33,11 @@ from ..parallel.domain import Domain, fold, halo, migrate, refresh, scatter
 from ..parallel.launch import node_of
 from ..parallel.mesh import SlabFFT
 from ..parallel.serial import SerialComm
+from ..parallel.threads import cores_here
 
 FEW = 24
 # seconds that each part takes, to share them out fairly
-PARTS = {"lists": 7, "sweeps": 5, "transform": 5, "mesh": 4, "exchange": 4, "pair": 2.5}
-MOST_HELPERS = 3
+PARTS = {"lists": 7, "sweeps": 6.5, "mesh": 5.5, "transform": 5.5, "exchange": 5, "pair": 2.5}
 HELPER_START = 1.0          # seconds
 
 
@@ -150,7 +150,7 @@ def _compile(parts, system):
 
 
 def _with_helpers(system):
-    number = min(len(os.sched_getaffinity(0)), 1 + MOST_HELPERS)
+    number = min(cores_here(), len(PARTS))
     if number == 1:
         return
     mine, *others = shares(number)
