@@ -16,7 +16,6 @@ import numba
 import numpy as np
 
 from .. import kernels
-from ..core.errors import HpcnemdError
 from ..core.state import State
 from ..dynamics.colour import Colour
 from ..dynamics.drive import Drive
@@ -70,6 +69,7 @@ def compile_part(part, system):
                         counts=system.counts, precision=system.precision)
         if system.coulomb.method == "spme":
             fft = forces.mesh.mesh.fft
+            fft.spectrum[...] = 0.0
             fft.forward, fft.backward = lambda slab: fft.spectrum, lambda spectrum, slab: slab
         forces.mesh.compute(State.of(system.box, system.kinds, system.species, system.position), True)
     elif part == "transform" and system.coulomb is not None and system.coulomb.method == "spme":
@@ -141,11 +141,11 @@ def compile_parts(comm, system):
 
 
 def _compile(parts, system):
-    """What cannot be computed with a few particles of this system is compiled where it is met; the run itself says what is wrong with it."""
+    """What cannot be computed with a few particles of this system is compiled where it is met; whatever is wrong with it, the run itself says it better."""
     for part in parts:
         try:
             compile_part(part, system)
-        except HpcnemdError:
+        except Exception:                   # noqa: BLE001
             pass
 
 
