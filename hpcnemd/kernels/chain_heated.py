@@ -45,12 +45,13 @@ def heat_chains(key, ids, branch, first, every, samples, step, links, pinning, f
     """Moves n replicas by samples * every steps. Returns energy (samples, n), the total energy, and heat (samples, 2, n), the ledger's first two rows, of each sample.
 
     key (2,) 32-bit words; ids (n,) below 2^32; branch below 256. Steps are counted on from `first`, which is what the random numbers see. links (kappa, beta);
-    pinning (k2, k4) or None, for which there is faster code; friction (left, right); temperature: those of the baths, (2,), or (2, samples * every) where they change.
+    pinning (k2, k4) or None (for no pinning, and for harmonic links with pinning, there is faster code); friction (left, right); temperature: those of the baths,
+    (2,), or (2, samples * every) where they change.
 
     Moved on or added to in place, so that a run may come in parts, which change no bit: position, leap (sites, n), at least 2 sites; ledger (4, n), rows LEDGER: kinetic
     energy that the Ornstein-Uhlenbeck map gave to site 1, to the last site, and the same with each step's divided by its temperature (nothing where that is 0).
-    sums (3, sites, n), contiguous, sums of SUMS over the samples. kinetic: squares of momenta, mean of those half a step before and after, whose mean is exactly the temperature in
-    a harmonic chain in equilibrium. site_energy: half of each link to either site, links at the walls to one. current from site i to i + 1 in row i (the last row is not
+    sums (3, sites, n), contiguous, sums of SUMS over the samples (one costs about five steps). kinetic: squares of momenta, mean of those half a step before and
+    after, whose mean is exactly the temperature in a harmonic chain in equilibrium. site_energy: half of each link to either site, links at the walls to one. current from site i to i + 1 in row i (the last row is not
     used): -(p_i + p_{i+1}) F_i/2 with the tension F_i; its mean is the same along a stationary chain, and that of the heats, up to the square of the step.
 
     path: of `simd.available_paths`; it sets the width of vectors and not a bit of the result. Raises ValueError for arrays whose shapes do not fit."""
@@ -66,8 +67,8 @@ def heat_chains(key, ids, branch, first, every, samples, step, links, pinning, f
     energy, heat = np.empty((samples, blocks * LANES)), np.empty((samples, 2, blocks * LANES))
     decay = np.exp(-step * np.asarray(friction, float))
     (_heat8 if width == 8 else _heat4)(np.array(key, np.int64), _filled(np.asarray(ids, np.int64)), branch, first, every, sites, n, step, (links[0] * square, links[1] * square),
-                                       None if pinning is None else (pinning[0] * square, pinning[1] * square), decay, temperature[0], temperature[1],
-                                       x, u, books, totals, energy.ravel(), heat.ravel(), 1 if pinning is None else None)
+                                       links[1] * square if pinning is None or links[1] else None, None if pinning is None else (pinning[0] * square, pinning[1] * square),
+                                       decay, temperature[0], temperature[1], x, u, books, totals, energy.ravel(), heat.ravel(), 1 if pinning is None else None)
     _unblock(x, width, position, 1)
     _unblock(u, width, leap, 1)
     _unblock(books, LANES, ledger)
@@ -103,26 +104,28 @@ def _unblock(flat, width, rows, walls=0):
 
 
 @njit(cache=True, error_model="numpy", forceinline=True)
-def _link(x, u, xn, un, links):
-    """Kick of one link on its two sites."""
+def _link(x, u, xn, un, links, hard):
+    """Kick of one link on its two sites. `hard` is None for harmonic links, else links[1]."""
     r = xn - x
-    k = fma(r * r, links[1], links[0])
+    if hard is None:
+        return fma(r, links[0], u), fma(-r, links[0], un)
+    k = fma(r * r, hard, links[0])
     return fma(r, k, u), fma(-r, k, un)
 
 
 @njit(cache=True, error_model="numpy", forceinline=True)
-def _bulk(x, u, xn, un, links, pinning):
+def _bulk(x, u, xn, un, links, hard, pinning):
     """The link behind a site, and the drift of that site: (its position and leap after the step, leap of the next site)."""
-    v, un = _link(x, u, xn, un, links)
+    v, un = _link(x, u, xn, un, links, hard)
     if pinning is not None:
         v = fma(-x, fma(x * x, pinning[1], pinning[0]), v)
     return x + v, v, un
 
 
 @njit(cache=True, error_model="numpy", forceinline=True)
-def _end(x, u, xn, un, links, pinning, decay, noise, at, scale, inverse, books, row):
+def _end(x, u, xn, un, links, hard, pinning, decay, noise, at, scale, inverse, books, row):
     """The same for a site with a bath, whose heat and entropy flow go into the books."""
-    o, v, un = _bulk(x, u, xn, un, links, pinning)
+    o, v, un = _bulk(x, u, xn, un, links, hard, pinning)
     w = fma(v, decay, load_like(noise, at, v))
     given = (w * w - v * v) * scale
     store(books, row, load_like(books, row, v) + given)
@@ -131,68 +134,68 @@ def _end(x, u, xn, un, links, pinning, decay, noise, at, scale, inverse, books, 
 
 
 @njit(cache=True, error_model="numpy")
-def _single(zero, width, sites, first, last, x, u, half, links, pinning, decay, noise, scale, inverse, books):
+def _single(zero, width, sites, first, last, x, u, half, links, hard, pinning, decay, noise, scale, inverse, books):
     """Steps first to last - 1 of a chunk, for one vector of replicas."""
     for s in range(first, last):
         at, left, right = 2 * LANES * s + half, half, LANES + half
         x0 = load_like(x, width, zero)
-        unused, u0 = _link(zero, zero, x0, load_like(u, width, zero), links)
+        unused, u0 = _link(zero, zero, x0, load_like(u, width, zero), links, hard)
         xn, un = load_like(x, 2 * width, zero), load_like(u, 2 * width, zero)
-        o, v, un = _end(x0, u0, xn, un, links, pinning, decay[0], noise, at, scale, inverse[2 * s], books, left)
+        o, v, un = _end(x0, u0, xn, un, links, hard, pinning, decay[0], noise, at, scale, inverse[2 * s], books, left)
         store(x, width, o)
         store(u, width, v)
         for i in range(2, sites):
             x0, u0, xn, un = xn, un, load_like(x, width * (i + 1), zero), load_like(u, width * (i + 1), zero)
-            o, v, un = _bulk(x0, u0, xn, un, links, pinning)
+            o, v, un = _bulk(x0, u0, xn, un, links, hard, pinning)
             store(x, width * i, o)
             store(u, width * i, v)
-        o, v, un = _end(xn, un, zero, zero, links, pinning, decay[1], noise, at + LANES, scale, inverse[2 * s + 1], books, right)
+        o, v, un = _end(xn, un, zero, zero, links, hard, pinning, decay[1], noise, at + LANES, scale, inverse[2 * s + 1], books, right)
         store(x, width * sites, o)
         store(u, width * sites, v)
 
 
 @njit(cache=True, error_model="numpy")
-def _paired(zero, width, sites, last, x, u, half, links, pinning, decay, noise, scale, inverse, books):
+def _paired(zero, width, sites, last, x, u, half, links, hard, pinning, decay, noise, scale, inverse, books):
     """Steps 0 to last - 1, an even number, of a chunk, two in one sweep; at least 3 sites. The second (y, w) follows one site behind the first (x, u), while a site is
     still in registers."""
     for s in range(0, last, 2):
         at, left, right = 2 * LANES * s + half, half, LANES + half
         then = at + 2 * LANES
         x0 = load_like(x, width, zero)
-        unused, u0 = _link(zero, zero, x0, load_like(u, width, zero), links)
+        unused, u0 = _link(zero, zero, x0, load_like(u, width, zero), links, hard)
         xn, un = load_like(x, 2 * width, zero), load_like(u, 2 * width, zero)
-        y0, w0, un = _end(x0, u0, xn, un, links, pinning, decay[0], noise, at, scale, inverse[2 * s], books, left)
-        unused, w0 = _link(zero, zero, y0, w0, links)
+        y0, w0, un = _end(x0, u0, xn, un, links, hard, pinning, decay[0], noise, at, scale, inverse[2 * s], books, left)
+        unused, w0 = _link(zero, zero, y0, w0, links, hard)
         x0, u0, xn, un = xn, un, load_like(x, 3 * width, zero), load_like(u, 3 * width, zero)
-        yn, wn, un = _bulk(x0, u0, xn, un, links, pinning)
-        o, v, wn = _end(y0, w0, yn, wn, links, pinning, decay[0], noise, then, scale, inverse[2 * s + 2], books, left)
+        yn, wn, un = _bulk(x0, u0, xn, un, links, hard, pinning)
+        o, v, wn = _end(y0, w0, yn, wn, links, hard, pinning, decay[0], noise, then, scale, inverse[2 * s + 2], books, left)
         store(x, width, o)
         store(u, width, v)
         for i in range(3, sites):
             x0, u0, xn, un = xn, un, load_like(x, width * (i + 1), zero), load_like(u, width * (i + 1), zero)
             y0, w0 = yn, wn
-            yn, wn, un = _bulk(x0, u0, xn, un, links, pinning)
-            o, v, wn = _bulk(y0, w0, yn, wn, links, pinning)
+            yn, wn, un = _bulk(x0, u0, xn, un, links, hard, pinning)
+            o, v, wn = _bulk(y0, w0, yn, wn, links, hard, pinning)
             store(x, width * (i - 1), o)
             store(u, width * (i - 1), v)
         y0, w0 = yn, wn
-        yn, wn, un = _end(xn, un, zero, zero, links, pinning, decay[1], noise, at + LANES, scale, inverse[2 * s + 1], books, right)
-        o, v, wn = _bulk(y0, w0, yn, wn, links, pinning)
+        yn, wn, un = _end(xn, un, zero, zero, links, hard, pinning, decay[1], noise, at + LANES, scale, inverse[2 * s + 1], books, right)
+        o, v, wn = _bulk(y0, w0, yn, wn, links, hard, pinning)
         store(x, width * (sites - 1), o)
         store(u, width * (sites - 1), v)
-        o, v, wn = _end(yn, wn, zero, zero, links, pinning, decay[1], noise, then + LANES, scale, inverse[2 * s + 3], books, right)
+        o, v, wn = _end(yn, wn, zero, zero, links, hard, pinning, decay[1], noise, then + LANES, scale, inverse[2 * s + 3], books, right)
         store(x, width * sites, o)
         store(u, width * sites, v)
 
 
 @njit(inline="always")
-def _steps(zero, width, sites, m, x, u, half, links, pinning, decay, noise, scale, inverse, books, pairs):
+def _steps(zero, width, sites, m, x, u, half, links, hard, pinning, decay, noise, scale, inverse, books, pairs):
     """m steps, two at a time; `pairs` is None for one at a time: with pinning that is work enough for the loads and stores of a sweep."""
     done = 0
     if pairs is not None:
         done = m // 2 * 2 if sites > 2 else 0
-        _paired(zero, width, sites, done, x, u, half, links, pinning, decay, noise, scale, inverse, books)
-    _single(zero, width, sites, done, m, x, u, half, links, pinning, decay, noise, scale, inverse, books)
+        _paired(zero, width, sites, done, x, u, half, links, hard, pinning, decay, noise, scale, inverse, books)
+    _single(zero, width, sites, done, m, x, u, half, links, hard, pinning, decay, noise, scale, inverse, books)
 
 
 @njit(cache=True, error_model="numpy")
@@ -240,7 +243,7 @@ def _noise(key, who, branch, first, m, spread_left, spread_right, hot, cold, noi
 
 
 @njit(inline="always")
-def _run(zero, width, key, ids, branch, first, every, sites, n, step, links, pinning, decay, hot, cold, position, leap, ledger, sums, energy, heat, pairs):
+def _run(zero, width, key, ids, branch, first, every, sites, n, step, links, hard, pinning, decay, hot, cold, position, leap, ledger, sums, energy, heat, pairs):
     size, lanes_in_all = (sites + 2) * width, ids.shape[0]
     samples, constant = energy.shape[0] // lanes_in_all, hot.shape[0] == 1
     scale, flow = 0.5 / (step * step), 0.5 / (step * step * step)
@@ -255,7 +258,7 @@ def _run(zero, width, key, ids, branch, first, every, sites, n, step, links, pin
                 _noise(key, who, branch, first + done, m, spread_left, spread_right, hot[now:], cold[now:], noise, inverse)
                 for half in range(0, min(LANES, n - b), width):
                     at = (b + half) // width * size
-                    _steps(zero, width, sites, m, position[at:], leap[at:], half, links, pinning, decay, noise, scale, inverse, books, pairs)
+                    _steps(zero, width, sites, m, position[at:], leap[at:], half, links, hard, pinning, decay, noise, scale, inverse, books, pairs)
             for half in range(0, min(LANES, n - b), width):
                 at, k = (b + half) // width * size, sample * lanes_in_all + b + half
                 store(energy, k, _sample(zero, width, sites, position[at:], leap[at:], half, links, pinning, scale, flow, totals))
@@ -264,10 +267,10 @@ def _run(zero, width, key, ids, branch, first, every, sites, n, step, links, pin
 
 
 @njit(cache=True, error_model="numpy")
-def _heat4(key, ids, branch, first, every, sites, n, step, links, pinning, decay, hot, cold, position, leap, ledger, sums, energy, heat, pairs):
-    _run(_splat4(0.0), 4, key, ids, branch, first, every, sites, n, step, links, pinning, decay, hot, cold, position, leap, ledger, sums, energy, heat, pairs)
+def _heat4(key, ids, branch, first, every, sites, n, step, links, hard, pinning, decay, hot, cold, position, leap, ledger, sums, energy, heat, pairs):
+    _run(_splat4(0.0), 4, key, ids, branch, first, every, sites, n, step, links, hard, pinning, decay, hot, cold, position, leap, ledger, sums, energy, heat, pairs)
 
 
 @njit(cache=True, error_model="numpy")
-def _heat8(key, ids, branch, first, every, sites, n, step, links, pinning, decay, hot, cold, position, leap, ledger, sums, energy, heat, pairs):
-    _run(_splat8(0.0), 8, key, ids, branch, first, every, sites, n, step, links, pinning, decay, hot, cold, position, leap, ledger, sums, energy, heat, pairs)
+def _heat8(key, ids, branch, first, every, sites, n, step, links, hard, pinning, decay, hot, cold, position, leap, ledger, sums, energy, heat, pairs):
+    _run(_splat8(0.0), 8, key, ids, branch, first, every, sites, n, step, links, hard, pinning, decay, hot, cold, position, leap, ledger, sums, energy, heat, pairs)

@@ -13,7 +13,7 @@ from hpcnemd.kernels.chain_heated import heat_chains, leaps_of, momenta_of
 from hpcnemd.kernels.lane_normals import fill_normals
 
 KEY = np.array([12345, 67890])
-FPUT, PHI4, HARMONIC = ((1.0, 0.8), None), ((1.0, 0.0), (0.0, 1.0)), ((1.0, 0.0), None)
+FPUT, PHI4, HARMONIC, ALL = ((1.0, 0.8), None), ((1.0, 0.0), (0.0, 1.0)), ((1.0, 0.0), None), ((1.2, 0.8), (0.3, 1.1))
 
 
 class Chains:
@@ -84,7 +84,8 @@ def oracle(one, samples, every, temperature):
 
 
 @pytest.mark.parametrize("path", simd.available_paths())
-@pytest.mark.parametrize("chain, sites, every", [(FPUT, 9, 13), (PHI4, 7, 40), (HARMONIC, 2, 5), (HARMONIC, 3, 6)])
+@pytest.mark.parametrize("chain, sites, every", [(FPUT, 9, 13), (PHI4, 7, 40), (HARMONIC, 2, 5), (HARMONIC, 3, 6), (((0.8, 0.0), (0.3, 1.1)), 4, 3),
+                                                 pytest.param(ALL, 6, 9, marks=pytest.mark.slow)])
 def test_steps_books_and_profiles_are_those_of_plain_numpy(chain, sites, every, path):
     """Steps whose numbers pass 2^32, temperatures that change, odd numbers of steps and of replicas."""
     one = Chains(chain, sites, np.arange(13) + 2**31, start=2**32 - 7, friction=(0.7, 0.3))
@@ -114,7 +115,7 @@ def test_width_of_the_vectors_changes_no_bit(monkeypatch):
     found = []
     for path in ("avx2", "avx512"):
         monkeypatch.setattr(chain_heated, "choose_path", lambda wanted: path)
-        found.append([Chains(chain, 10, range(13)) for chain in (FPUT, PHI4)])
+        found.append([Chains(chain, 10, range(13)) for chain in (FPUT, PHI4, ALL)])
         for one in found[-1]:
             one.run(2, 33)
     for narrow, wide in zip(*found):
@@ -126,7 +127,7 @@ def test_a_processor_without_vectors_computes_the_same_physics():
     """The comparison with plain numpy once more, in a process that compiles for no particular processor (no fma: other bits)."""
     done = subprocess.run([sys.executable, "-m", "pytest", "-q", __file__, "-k", "plain_numpy"], env={**os.environ, "NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""},
                           capture_output=True, text=True)
-    assert done.returncode == 0 and "4 passed" in done.stdout, done.stdout[-2000:] + done.stderr[-2000:]
+    assert done.returncode == 0 and "5 passed" in done.stdout, done.stdout[-2000:] + done.stderr[-2000:]
 
 
 @pytest.mark.parametrize("chain", [FPUT, PHI4])
