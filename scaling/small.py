@@ -2,9 +2,10 @@
 and Coulomb accuracy, and the rate per chain of one full block of lanes over that of a thousand chains.
 
     . jobs/env.sh
-    $PY scaling/small.py [--pair nacl,llzo,fput,phi4] [--repeats 9] [--json scaling/results/mine.jsonl]
+    $PY scaling/small.py [--pair nacl,llzo,fput,phi4] [--repeats 40] [--json scaling/results/mine.jsonl]
 
-Both run in one process and take turns in blocks of about equal CPU time; a ratio is the median over neighbouring blocks, with its lowest and highest."""
+Both run in one process and take turns in short blocks of about equal CPU time; a ratio is the median over neighbouring blocks, with its lowest and highest, and
+the standard error of the median where blocks are independent (1.25 standard deviations over the root of their number)."""
 import argparse
 import json
 import statistics
@@ -73,6 +74,7 @@ def compared(small, large, seconds, repeats):
 def line_of(names, rates):
     each = [a / b for a, b in zip(*rates)]
     return {"case": f"{names[0]}_over_{names[1]}", "code": "hpcnemd", "ranks": 1, "ratio_cpu": [statistics.median(each), min(each), max(each)],
+            "ratio_error": 1.25 * statistics.stdev(each) / len(each)**0.5,
             "atom_steps_per_cpu_s": rates[0], "atom_steps_per_cpu_s_large": rates[1]}
 
 
@@ -81,8 +83,8 @@ def main():
     parser.add_argument("--pair", default=",".join((*PAIRS, *CHAINS)))
     parser.add_argument("--accuracy", type=float, default=1e-4)
     parser.add_argument("--precision", default="double")
-    parser.add_argument("--repeats", type=int, default=9)
-    parser.add_argument("--seconds", type=float, default=0.5, help="CPU time of a block")
+    parser.add_argument("--repeats", type=int, default=40)
+    parser.add_argument("--seconds", type=float, default=0.1, help="CPU time of a block")
     parser.add_argument("--json", help="file that the records are added to, one line each")
     arguments = parser.parse_args()
     quiet, lines = Quiet(), []
@@ -94,7 +96,7 @@ def main():
             names, parties = PAIRS[pair], [ions(name, arguments.accuracy, arguments.precision) for name in PAIRS[pair]]
         lines.append(line_of(names, compared(*parties, arguments.seconds, arguments.repeats)))
         line = lines[-1]
-        print(f"{line['case']}: {'%.3f (%.3f to %.3f)' % tuple(line['ratio_cpu'])} of the rate per particle, {statistics.median(line['atom_steps_per_cpu_s']) / 1e6:.3f} and "
+        print(f"{line['case']}: {'%.3f (%.3f to %.3f)' % tuple(line['ratio_cpu'])}, standard error {line['ratio_error']:.3f}, of the rate per particle, {statistics.median(line['atom_steps_per_cpu_s']) / 1e6:.3f} and "
               f"{statistics.median(line['atom_steps_per_cpu_s_large']) / 1e6:.3f} Matom-steps per CPU second", flush=True)
     quiet.sample()
     if arguments.json:
