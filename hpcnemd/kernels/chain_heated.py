@@ -51,8 +51,9 @@ def heat_chains(key, ids, branch, first, every, samples, step, links, pinning, f
     Moved on or added to in place, so that a run may come in parts, which change no bit: position, leap (sites, n), at least 2 sites; ledger (4, n), rows LEDGER: kinetic
     energy that the Ornstein-Uhlenbeck map gave to site 1, to the last site, and the same with each step's divided by its temperature (nothing where that is 0).
     sums (3, sites, n), contiguous, sums of SUMS over the samples (one costs about five steps). kinetic: squares of momenta, mean of those half a step before and
-    after, whose mean is exactly the temperature in a harmonic chain in equilibrium. site_energy: half of each link to either site, links at the walls to one. current from site i to i + 1 in row i (the last row is not
-    used): -(p_i + p_{i+1}) F_i/2 with the tension F_i; its mean is the same along a stationary chain, and that of the heats, up to the square of the step.
+    after; their mean is exactly the temperature in a harmonic chain in equilibrium. site_energy: half of each link to either site, links at the walls to one.
+    current from site i to i + 1 in row i (the last row is not used): -(p_i + p_{i+1}) F_i/2 with the tension F_i; its mean is the same along a stationary chain,
+    and that of the heats, up to the square of the step.
 
     path: of `simd.available_paths`; it sets the width of vectors and not a bit of the result. Raises ValueError for arrays whose shapes do not fit."""
     sites, n = position.shape
