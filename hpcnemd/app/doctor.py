@@ -99,20 +99,14 @@ def _kernels(comm, findings):
                      f"chosen: {choose_path()}")
     except ValueError as problem:
         findings.say("FAIL", str(problem))
-    cache = Path(config.CACHE_DIR) if config.CACHE_DIR else None
-    if cache is None:
-        from .. import __file__ as here
-        cache = Path(here).parent
-        findings.say("ok" if os.access(cache, os.W_OK) else "note", f"compiled kernels are kept beside the source in {cache}"
-                     + ("" if os.access(cache, os.W_OK) else ", which cannot be written: every start compiles; set NUMBA_CACHE_DIR"))
-        return
+    cache = Path(config.CACHE_DIR)
     try:
         cache.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=cache):
             kept = sum(1 for _ in cache.rglob("*.nbc"))
         findings.say("ok", f"compiled kernels are kept in {cache} ({kept} so far)")
     except OSError as problem:
-        findings.say("FAIL", f"NUMBA_CACHE_DIR = {cache}: {problem.strerror}; set it to a folder that can be written")
+        findings.say("FAIL", f"compiled kernels cannot be kept in {cache} ({problem.strerror}): every start compiles; set NUMBA_CACHE_DIR to a folder that can be written")
 
 
 def _cpu_name():

@@ -1,7 +1,7 @@
 """Pair kernels from their plans. numba caches machine code only for functions in real files, so each kernel's source becomes a file of its own,
 named after its contents, in a folder for caches; a second process finds the file and the machine code beside it. Nothing is ever rewritten: other
 sources have other names, and a file appears whole (written aside, then renamed). Each file holds one kernel with one signature, so ranks that meet
-the same plan at once write the same thing. The folder: NUMBA_CACHE_DIR where set, or the user's cache folder, or a temporary one."""
+the same plan at once write the same thing. The folder: that of numba's cache (kernels/__init__.py), or a temporary one."""
 import functools
 import hashlib
 import importlib.util
@@ -19,11 +19,9 @@ from . import coefficients, pair_source, simd, simd_rows
 @functools.cache
 def folder():
     """The folder of generated sources, made on the first call."""
-    tried = [Path(config.CACHE_DIR)] if config.CACHE_DIR else []
-    home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    tried += [Path(home), Path(tempfile.gettempdir()) / f"hpcnemd-cache-{os.getuid()}"]
+    tried = [Path(config.CACHE_DIR), Path(tempfile.gettempdir()) / f"hpcnemd-cache-{os.getuid()}"]
     for base in tried:
-        place = base / "hpcnemd-kernels"
+        place = base / "generated"
         try:
             place.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=place):

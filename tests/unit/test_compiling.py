@@ -58,3 +58,17 @@ def test_parts_are_shared_out_once_and_evenly(number):
     assert len(shares) == number and sorted(sum(shares, [])) == sorted(compiling.PARTS)
     busy = [sum(compiling.PARTS[part] for part in share) for share in shares]
     assert max(busy) <= max(max(compiling.PARTS.values()), 1.35 * sum(busy) / number)
+
+
+def test_another_version_of_any_kernel_file_has_a_cache_of_its_own(monkeypatch, tmp_path):
+    from numba import config
+
+    import hpcnemd.kernels as kernels
+    assert Path(config.CACHE_DIR).name == f"kernels-{kernels._digest()}"
+    for path in Path(kernels.__file__).parent.glob("*.py"):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    before = kernels._digest()
+    monkeypatch.setattr(kernels, "__file__", str(tmp_path / "__init__.py"))
+    assert kernels._digest() == before
+    (tmp_path / "splines.py").write_text((tmp_path / "splines.py").read_text() + "\n")
+    assert kernels._digest() != before
