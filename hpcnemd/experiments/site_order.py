@@ -14,6 +14,7 @@ import numpy as np
 from ..core.errors import InputError
 from ..dynamics.observers import Observer
 from ..parallel.reduce import ordered_sum
+from .building.symmetry import operations, orbit
 
 GARNET = {"Zr": (0.0, 0.0, 0.0), "La": (0.125, 0.0, 0.25), "24d": (0.375, 0.0, 0.25), "48g": (0.125, 0.6797, -0.4297)}      # as in building.crystals.llzo_cubic
 ON_ZIRCONIUM = ("Zr", "Ta", "Nb", "Hf", "Sb", "W")          # what stands on its site in doped garnets
@@ -51,8 +52,7 @@ def order_parameters(occupation, sets):
 
 def garnet_sites(name):
     """(m, 3) fractions of one of GARNET's sites in the cell of Ia-3d."""
-    from ase.spacegroup import Spacegroup
-    return Spacegroup(230).equivalent_sites([GARNET[name]])[0]
+    return orbit(GARNET[name], *operations(230))
 
 
 def garnet_classes():

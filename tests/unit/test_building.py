@@ -13,6 +13,7 @@ from ase.spacegroup import crystal
 from hpcnemd.core.errors import InputError
 from hpcnemd.experiments.building.orthorhombic import orthorhombic_matrix
 from hpcnemd.experiments.building.sites import sites_of
+from hpcnemd.experiments.building.symmetry import crystal as from_sites, operations
 from hpcnemd.experiments.building.writing import write_structure
 from hpcnemd.experiments.structures import load_structure, nearest_pair
 from hpcnemd.experiments.system import prepare_system, system_of_deck
@@ -157,3 +158,17 @@ def test_a_built_cell_comes_back_from_its_file(tmp_path, name):
         assert np.linalg.norm(apart, axis=-1).min(axis=1).max() < 1e-4
     with pytest.raises(InputError, match="does not tell the format"):
         write_structure(system, tmp_path / "cell.unknown")
+
+
+@pytest.mark.parametrize("number", [62, 142, 167, 194, 225, 227, 230])
+def test_crystals_from_sites_are_those_of_ase(number):
+    """Same ions, order and coordinates, for special and general sites; also with the second setting where there is one."""
+    names, basis = ["Zr", "O", "Li"], [(0, 0, 0), (0.125, 0, 0.25), (0.0805, 0.1625, 0.9309)]
+    for setting in (1, 2) if number in (142, 167, 227) else (1,):
+        expected = crystal(names, basis, spacegroup=number, setting=setting, cellpar=[7, 8, 9, 90, 90, 90], occupancies=[1, 1, 0.5])
+        found = from_sites(names, basis, number, (7.0, 8.0, 9.0), [1, 1, 0.5], setting)
+        assert found.get_chemical_symbols() == expected.get_chemical_symbols() and found.info["occupancy"] == expected.info["occupancy"]
+        assert np.array_equal(found.get_scaled_positions(), expected.get_scaled_positions())
+        assert np.array_equal(found.arrays["spacegroup_kinds"], expected.arrays["spacegroup_kinds"])
+    with pytest.raises(KeyError, match="space group 231"):
+        operations(231)

@@ -3,14 +3,14 @@ import numpy as np
 
 from ...core.random import generator
 from ...core.units import AVOGADRO
+from .symmetry import crystal
 
 
-def _crystal(symbols, basis, spacegroup, cell, count, setting=1, **options):
+def _crystal(symbols, basis, spacegroup, edges, count, **options):
     """A crystal from its sites, with the number of its ions checked: a wrong origin choice gives another number without a word."""
-    from ase.spacegroup import crystal
-    atoms = crystal(symbols, basis, spacegroup=spacegroup, setting=setting, cellpar=[*cell, 90, 90, 90], **options)
+    atoms = crystal(symbols, basis, spacegroup, edges, **options)
     if len(atoms) != count:
-        raise RuntimeError(f"{len(atoms)} sites instead of {count} from space group {spacegroup}: has ASE's crystal() changed?")
+        raise RuntimeError(f"{len(atoms)} sites instead of {count} from space group {spacegroup}")
     return atoms
 
 
