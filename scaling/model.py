@@ -4,8 +4,9 @@
         + latency messages + bytes / bandwidth
 
 with, per rank, pairs inside cutoff + skin, ghosts of a half shell and the brick of mesh points around the domain, all from geometry. The a are fitted to
-runs on one rank (relative errors, none negative), by CPU time where the machine was not quiet; latency and bandwidth of ranks on one machine to what quiet runs
-on several ranks (no more than cores) took beyond that, where there are such runs. Between machines they are assumptions, and printed.
+runs on one rank (relative errors, none negative), by CPU time where the machine was not quiet; latency and bandwidth of ranks on one machine to what runs on
+several ranks (no more than cores, with nobody else at work) took beyond that, where there are such runs. Between machines
+those of a network are added, which are assumptions, and printed.
 The mesh is cut into slabs, so that no more ranks than planes transform it."""
 import argparse
 import json
@@ -15,8 +16,9 @@ from pathlib import Path
 import numpy as np
 from cases import case_of, system_of
 
-LATENCY, BANDWIDTH = 2e-6, 10e9             # s a message and bytes/s of a rank, between nodes
+LATENCY, BANDWIDTH = 2e-6, 10e9             # s a message and bytes/s of a rank, of a network between nodes
 COLLECTIVES = 4                             # small reductions of a step, each 2 log2 P messages deep
+ALONE = 1.1                                 # wall over CPU time of a loop beside the runs: nobody else was at work, even where the clock of the cores swings
 TERMS = ("pair_charged", "pair_neutral", "ion", "ghost", "mesh", "brick", "step")
 
 
@@ -90,8 +92,8 @@ def predict(coefficients, sizes_of_rank, latency=LATENCY, bandwidth=BANDWIDTH):
     return float(np.dot(coefficients, work) + latency * messages + sent / bandwidth)
 
 
-def draw(coefficients, name, particles=1e7):
-    """Predicted steps per second and parallel efficiency of `particles` ions of LLZO, to 10,000 ranks."""
+def draw(coefficients, name, latency, bandwidth, particles=1e7):
+    """Predicted steps per second and parallel efficiency of `particles` ions of LLZO, to 10,000 ranks with this latency (s) and bandwidth (bytes/s)."""
     import matplotlib
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
@@ -100,12 +102,12 @@ def draw(coefficients, name, particles=1e7):
     planes = 2 * int(np.ceil(edge / 1.1 / 2))
 
     def time(p):
-        return predict(coefficients, sizes(particles, (edge,) * 3, 11.0, (planes,) * 3, 8, (p ** (1 / 3),) * 3))
+        return predict(coefficients, sizes(particles, (edge,) * 3, 11.0, (planes,) * 3, 8, (p ** (1 / 3),) * 3), latency, bandwidth)
     times = np.array([time(int(p)) for p in ranks])
     figure, axis = plt.subplots(figsize=(5, 3.6), layout="constrained")
     axis.loglog(ranks, 1 / times, label="model")
     axis.loglog(ranks, ranks / times[0], "--", color="0.6", label="ideal")
-    axis.set(xlabel="ranks", ylabel="steps per second", title=f"{particles:.0e} ions of LLZO, mesh {planes}$^3$ in slabs\nlatency {LATENCY * 1e6:g} us, {BANDWIDTH / 1e9:g} GB/s a rank")
+    axis.set(xlabel="ranks", ylabel="steps per second", title=f"{particles:.0e} ions of LLZO, mesh {planes}$^3$ in slabs\nlatency {latency * 1e6:.3g} us, {bandwidth / 1e9:.3g} GB/s a rank")
     axis.legend(frameon=False)
     figure.savefig(f"{name}.png", dpi=150)
     figure.savefig(f"{name}.pdf")
@@ -125,21 +127,22 @@ def main():
              and line["precision"] == "double" and line.get("threads", 1) == 1]
     left = set(arguments.leave_out.split(","))
     used = [line for line in lines if line["case"] not in left and line["ranks"] == 1]
-    several = [line for line in lines if line["ranks"] > 1 and line["quiet"]]
+    several = [line for line in lines if line["ranks"] > 1 and (line["quiet"] or line["noise"]["worst_waiting"] < ALONE)]
     if len({line["case"] for line in used}) < 4:
         parser.error(f"{len({line['case'] for line in used})} cases are left to fit; at least 4 are needed")
     coefficients = fit(used)
     print(", ".join(f"a_{name} {1e9 * value:.4g} ns" for name, value in zip(TERMS, coefficients)))
     fitted = [line for line in several if line["case"] not in left]
-    latency, bandwidth = fit_messages(coefficients, fitted) if fitted else (LATENCY, BANDWIDTH)
-    print(f"on one machine: latency {latency:.3g} s, bandwidth {bandwidth:.3g} B/s ({f'fitted to {len(fitted)} runs on several ranks' if fitted else 'assumed'}); "
-          f"between machines {LATENCY:g} s, {BANDWIDTH:g} B/s (assumed)")
+    latency, bandwidth = fit_messages(coefficients, fitted) if fitted else (0.0, np.inf)
+    far = latency + LATENCY, 1 / (1 / bandwidth + 1 / BANDWIDTH)
+    print(f"on one machine: latency {latency:.3g} s, bandwidth {bandwidth:.3g} B/s ({f'fitted to {len(fitted)} runs on several ranks' if fitted else 'no runs'}); "
+          f"between machines a network's {LATENCY:g} s and {BANDWIDTH:g} B/s are added (assumed): {far[0]:.3g} s, {far[1]:.3g} B/s")
     for line in [line for line in lines if line["ranks"] == 1] + several:
         guess, true = predict(coefficients, work_of(line), latency, bandwidth), seconds_of(line)
         print(f"{line['case']:14s} {line['ranks']} ranks {'left out' if line['case'] in left else 'fitted  '} {1e3 * true:9.3f} ms, model {1e3 * guess:9.3f} ms "
               f"({100 * (guess / true - 1):+.0f}%){'' if line['quiet'] else '  [CPU time: machine not quiet]'}")
     if arguments.figure:
-        draw(coefficients, arguments.figure)
+        draw(coefficients, arguments.figure, *far)
 
 
 if __name__ == "__main__":
