@@ -38,7 +38,7 @@ def infect(folder, velocity):
 
 @pytest.mark.parametrize("velocity, per_replica, said", [
     (np.nan, 1, f"particles id {ILL} moved further than the halo width"),
-    (1e4, 2, f"particles id {ILL} moved further than the halo width"),          # angstrom/fs: lost, on the way through two domains
+    pytest.param(1e4, 2, f"particles id {ILL} moved further than the halo width", marks=pytest.mark.slow),      # angstrom/fs: lost, on the way through two domains
 ])
 def test_one_replica_breaks_and_the_other_ends(pair, tmp_path, velocity, per_replica, said):
     deck = pair_deck(tmp_path / "ill.toml", LONG, per_replica)
@@ -57,6 +57,7 @@ def test_one_replica_breaks_and_the_other_ends(pair, tmp_path, velocity, per_rep
     assert analyse(folder).numbers["length"]["replicas"] == 1                               # and the rest of the ensemble is of use
 
 
+@pytest.mark.slow
 def test_a_time_step_that_is_far_too_long(tmp_path):
     """Ions of 20 times the bath's energy fly through each other's cores: numbers overflow, or ions leave between two steps."""
     deck = write_deck(tmp_path / "hot.toml", ('timestep = "2 fs"', 'timestep = "20 fs"'), ('"1000 K"', '"20000 K"'), ('"0.04 ps"\nsettle = "0.04 ps"', '"20 ps"\nsettle = "20 ps"'),

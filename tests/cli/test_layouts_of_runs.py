@@ -27,7 +27,8 @@ def layouts(tmp_path_factory):
     return get
 
 
-OTHERS = [name if name == "2x2" else pytest.param(name, marks=pytest.mark.slow) for name in LAYOUTS if name != "1 rank"]
+OTHERS = [name for name in LAYOUTS if name != "1 rank"]
+pytestmark = pytest.mark.slow           # equal physics on any number of ranks, step by step: tests/mpi
 
 
 @pytest.mark.parametrize("name", OTHERS)
@@ -60,7 +61,6 @@ def test_layouts_give_the_same_rows(layouts, name):
             assert np.nanmax(np.abs(found[key] - value), initial=0) <= 1e-9 * scale(reference, key), key
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("one, other", [("1x2", "2x2"), ("1 rank", "2x1"), ("1 rank", "4x1")])
 def test_equal_numbers_of_domains_give_equal_bits(layouts, one, other):
     """So it makes no difference which replicas ran side by side: ensemble, trajectories and checkpoints are the same."""
