@@ -1,20 +1,18 @@
 """Equilibrium, constant field and constant current in solid conductors: one conductivity by three estimators that share no data. Decks and seeds are fixed here.
 
 On two cores: bash tests/run.sh -m slow tests/physics/test_three_ways.py -s        (runs are kept as those of the conductivity of salts)"""
-import json
-
 import pytest
 from test_conductivity_of_salts_and_crystals import RUNS, deck_of, estimate, run
 
 from hpcnemd.analysis.conductivity import agreement
 
 # name: deck, its changes, mobile ions, current, field, length of each of the four equilibrium replicas. Both drives have q E a / 2 k_B T = 0.45 to 0.52 for hops
-# of 2 angstrom.
+# of 2 angstrom in LLZO, 0.22 in AgI: at twice that its uncertainty ratio is 3.7, beyond linear response.
 CASES = {
     "llzo_1000K": ("llzo_192_1000K.toml", {}, "Li", 'drift_velocity = "0.40 angstrom/ps"', "0.045 V/angstrom", "320 ps"),
     "llzo_700K": ("llzo_cubic.toml", {"build": '"llzo_cubic"\nlattice = "13.12 angstrom"', "temperature": '"700 K"', "replicas": 4}, "Li",
                   'drift_velocity = "0.20 angstrom/ps"', "0.0317 V/angstrom", "800 ps"),
-    "agi_573K": ("agi_256.toml", {"replicas": 4}, "Ag", 'current_density = "4.4e6 A/cm^2"', "0.0222 V/angstrom", "320 ps"),
+    "agi_573K": ("agi_256.toml", {"replicas": 4, "measure": '"400 ps"', "blocks": 50}, "Ag", 'current_density = "2.2e6 A/cm^2"', "0.011 V/angstrom", "800 ps"),
 }
 
 
@@ -38,3 +36,17 @@ def test_three_ways_to_one_conductivity(name):
           {mode: round(numbers[mode]["Q_TUR"]["value"], 2) for mode in ("current", "field")})
     assert p > 0.01
     assert all(e.relative <= 0.05 for e in found.values())
+
+
+@pytest.mark.slow
+def test_ions_of_the_garnet_move_together():
+    """Haven ratio of 192 ions at 1000 K, tracer slope up to lags of 20 ps: 0.28 to 0.31 with a prototype of its own; 0.25 to 0.35 is left by
+    correct code in less than 1 % of the seeds with an error of 0.013."""
+    name = "llzo_1000K"
+    file, _, ion, _, _, length = CASES[name]
+    numbers = run(f"{name}_equilibrium", deck_of(file, ['kind = "none"', f'mobile = ["{ion}"]'], measure=f'"{length}"', blocks=40), RUNS)
+    ratio = estimate(numbers, "haven_ratio")
+    windows = numbers["diffusion"][ion]["estimator"]
+    print(f"Haven ratio {ratio.value:.3f} +- {ratio.error:.3f}, {windows}")
+    assert float(windows.split(", ")[1].split(" to ")[1].split()[0]) >= 10.0
+    assert 0.25 < ratio.value < 0.35 and ratio.error < 0.02
