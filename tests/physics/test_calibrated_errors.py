@@ -43,19 +43,20 @@ def single_runs(folder):
 
 @pytest.mark.slow
 def test_errors_of_two_hundred_short_runs_are_calibrated():
-    """64 ions, 20 blocks of 2 ps each, constant current. The reduced chi-square of 200 values about their mean has a standard error of 0.10 for Gaussian
-    errors and about 0.12 with errors from 20 blocks, and the mean of (t with 19 degrees of freedom)^2 is 1.12: 0.75 to 1.35 is left in less than 3 % of
-    the seeds by right errors; this seed was fixed beforehand. Q_TUR of all 4000 blocks is known to 3 %."""
+    """64 ions, 20 blocks of 2 ps each, constant current. (value - mean)^2 / error^2 of one run is the square of Student's t, whose mean is dof / (dof - 2) and not 1:
+    it is divided by that. The reduced chi-square of 200 values is then 1.00 with a scatter of 0.11, and 0.75 to 1.35 is left by right errors in 0.7 % of the
+    seeds (4000 sets of Gaussian blocks); this seed was fixed beforehand. Q_TUR of all 4000 blocks is known to 3 %."""
     numbers = run("salt_64_calibration", DECK, RUNS)
     results = single_runs(RUNS / "salt_64_calibration" if (RUNS / "salt_64_calibration").is_dir() else RUNS / "runs" / "salt_64_calibration")
     sigma = [one.sigma for one in results]
     assert all(one is not None for one in sigma) and len(sigma) == REPLICAS
     assert all(one.numbers["length"]["blocks"] == 20 for one in results)
-    values, errors = np.array([(one.value, one.error) for one in sigma]).T
-    chi_square = float((((values - values.mean()) / errors) ** 2).sum() / (REPLICAS - 1))
+    values, errors, dof = np.array([(one.value, one.error, one.dof) for one in sigma]).T
+    squares = ((values - values.mean()) / errors) ** 2
+    chi_square = float((squares * (dof - 2) / dof).sum() / (REPLICAS - 1))
     inside = sum(one.low < values.mean() < one.high for one in sigma)
     quality = numbers["Q_TUR"]
-    print(f"reduced chi-square {chi_square:.3f}, {inside} of {REPLICAS} intervals hold the mean {values.mean():.1f} S/m; scatter {values.std(ddof=1):.1f}, mean error "
+    print(f"reduced chi-square {chi_square:.3f} ({squares.sum() / (REPLICAS - 1):.3f} before the factor of Student's t), {inside} of {REPLICAS} intervals hold the mean {values.mean():.1f} S/m; scatter {values.std(ddof=1):.1f}, mean error "
           f"{errors.mean():.1f} S/m; Q_TUR {quality['value']:.3f} +- {quality['error']:.3f} from {numbers['length']['blocks']} blocks")
     assert 0.75 < chi_square < 1.35
     assert 0.7 < quality["value"] < 1.5 and numbers["length"]["blocks"] >= 160
