@@ -83,7 +83,7 @@ def read_point(folder, point, hop_length):
     try:
         result = ionic_conductivity.analyse(folder / point.name)
     except InputError as problem:
-        return Reading(point, "running", notes=[str(problem)])
+        return Reading(point, "running", notes=[str(problem).replace(f"{folder}/", "")])      # numbers.json does not depend on where the run stands
     stored = ensemble.read(path)
     done, total = int(stored.arrays["blocks_done"].clip(0).sum()), stored.arrays["impulse"].size
     state = "failed" if "failed" in stored.status else "complete" if set(stored.status) == {"complete"} else "partial"
