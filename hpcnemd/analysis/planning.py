@@ -14,10 +14,11 @@ from .conductivity import LINEAR_LIMIT
 
 LARGEST_X = 0.44            # 80 % of the x at which the hop model is 5 % nonlinear
 FEWEST_BLOCKS = 20          # of a run whose error is to be trusted
-BLOCKS = 40                 # that a plan aims at
+BLOCKS = 200                # that a plan aims at: the error of a run is then known to 5 %
 FEWEST_HOPS = 20            # of all mobile ions in the pilot; fewer say nothing about transport
 WINDOW_FACTOR = 2.0         # by which the window of an equilibrium estimate may differ from the pilot's: it is found in powers of two
 TRACER_FACTOR = 3.0         # the same for Nernst-Einstein: ions that move together are fewer independent ones
+LEVEL_SCATTER = 0.05        # relative, that the choice of the block length adds to the scatter of an error (40 to 200 independent blocks)
 OVERSHOOT = 1.1             # mean length at which `stopping` ends exact runs, over that of the law: it looks at the error at a few levels (10 to 90 %: 0.9 to 1.4)
 STEP = 1.25                 # from one look of `stopping` at the error to the next: in entropy of a driven run, in blocks of one at rest
 MARGIN = 1.6                # longest measurement of a planned run, over its predicted length
@@ -122,7 +123,7 @@ def predicted_error(pilot, current, time, blocks=BLOCKS):
     """(relative error, its relative uncertainty) of a run of `time` fs at this current (e angstrom/fs): by the law, with the pilot's conductivity, and with
     the scatter that an error from so many blocks has itself."""
     entropy = current ** 2 * time / (pilot.sigma / SIEMENS_PER_METRE * pilot.volume * BOLTZMANN * pilot.temperature)
-    return math.sqrt(2 / entropy), math.hypot(0.5 * pilot.relative, 1 / math.sqrt(2 * (blocks - 1)))
+    return math.sqrt(2 / entropy), math.hypot(0.5 * pilot.relative, 1 / math.sqrt(2 * (blocks - 1)), LEVEL_SCATTER)
 
 
 def equilibrium_time(pilot, error):

@@ -63,15 +63,16 @@ def test_a_tiny_field_gives_the_conductivity_that_a_large_one_gives(tmp_path):
     assert numbers["direct average, no images, 4e-06 V/Å"]["error"] > 100 * NACL[0]
 
 
-@pytest.mark.parametrize("name", ["nacl_216.toml", "agi_256.toml", "llzo_192_1000K.toml"])
-def test_the_planner_keeps_its_word(name, tmp_path):
-    """A plan for 5 % and the run that it writes: the error after the measurement that the run took is the predicted one within a factor of 1.3, and so is the
-    length at which it stops, as far as it could stop before it (a plan has at least 20 blocks)."""
+@pytest.mark.parametrize("name, error", [("nacl_216.toml", "2%"), ("agi_256.toml", "3%"), ("llzo_192_1000K.toml", "3.5%")])
+def test_the_planner_keeps_its_word(name, error, tmp_path):
+    """A plan and the run that it writes: the error after the measurement that the run took is the predicted one within a factor of 1.3, and so is the length at
+    which it stops. These errors need about 200 blocks, so that the error of a run is known to 5 or 6 %, and a pilot knows the law's to as much: correct code
+    fails a factor of 1.3 in less than 1 % of the seeds."""
     folder = RUNS / f"planned_{name.split('.')[0]}"
     folder.parent.mkdir(parents=True, exist_ok=True)
     deck, planned = tmp_path / "deck.toml", tmp_path / "planned.toml"
     deck.write_text(deck_of(name) + f'[output]\nfolder = "{folder}"\n')
-    hpcnemd("plan", deck, "--error", "5%", "--write", planned)
+    hpcnemd("plan", deck, "--error", error, "--write", planned)
     hpcnemd("run", planned)
     plan = json.loads((folder.with_name(folder.name + "_plan") / "plan.json").read_text())
     numbers = json.loads((folder / "report" / "numbers.json").read_text())
