@@ -8,7 +8,8 @@
     $PY scaling/bench.py --case llzo_1536 --threads 2                           # one rank with 2 threads, 2 ranks and one rank alone
     $PY scaling/bench.py --startup
 
-Codes take turns (A B A B ...); a ratio is the median over neighbouring runs, with its lowest and highest. Every code has the same particles and cutoff;
+Codes and rank counts take turns (A B A B ...); a ratio is the median over neighbouring runs, with its lowest and highest. The speed of several ranks over one
+is measured inside their runs: after each block of steps the first rank does the same steps of the same system by itself while the others sleep. Every code has the same particles and cutoff;
 our Coulomb accuracy is the loosest whose measured force error is at most LAMMPS's. Ratios of one rank are taken in CPU time where the machine is not quiet,
 and say so; those of more ranks then prove nothing. Ranks above the core count are marked oversubscribed and give no ratio."""
 import argparse
@@ -76,7 +77,7 @@ def one_run(code, precision, case, ranks, accuracy, arguments, folder, details=F
         return peers.run_lammps(case, ranks, steps, arguments.blocks, folder)
     if code == "prototype":
         return peers.run_prototype(case, arguments.prototypes, steps, arguments.blocks, folder, precision == "mixed")
-    ask = {"case": case.name, "accuracy": accuracy, "precision": precision, "steps": steps, "blocks": arguments.blocks, "details": details,
+    ask = {"case": case.name, "accuracy": accuracy, "precision": precision, "steps": steps, "blocks": arguments.blocks, "details": details, "alone": ranks > 1 and arguments.scaling == "strong",
            "scaling": "replicas" if arguments.scaling == "replicas" else "domains"}
     return launched("ours.py", ask, ranks, folder)
 
@@ -88,16 +89,17 @@ def measure(name, arguments, common, quiet):
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         match = matched(base, wanted, arguments, folder)
-        for ranks in map(int, arguments.ranks.split(",")):
-            case = base.widened(ranks) if arguments.scaling == "weak" else base
-            runs = {party: [] for party in parties(wanted, arguments.precision.split(","), ranks)}
+        cases = {ranks: base.widened(ranks) if arguments.scaling == "weak" else base for ranks in map(int, arguments.ranks.split(","))}
+        runs = {ranks: {party: [] for party in parties(wanted, arguments.precision.split(","), ranks)} for ranks in cases}
+        quiet.sample()
+        for repeat in range(arguments.repeats):
+            for ranks, case in cases.items():
+                for code, precision in runs[ranks]:
+                    runs[ranks][code, precision].append(one_run(code, precision, case, ranks, match["accuracy"], arguments, folder,
+                                                                details=code == "hpcnemd" and repeat == 0))
             quiet.sample()
-            for repeat in range(arguments.repeats):
-                for code, precision in runs:
-                    runs[code, precision].append(one_run(code, precision, case, ranks, match["accuracy"], arguments, folder,
-                                                         details=code == "hpcnemd" and repeat == 0))
-                quiet.sample()
-            records += [record(party, case, ranks, runs, match, arguments, common, quiet.verdict()) for party in runs]
+        for ranks, case in cases.items():
+            records += [record(party, case, ranks, runs[ranks], match, arguments, common, quiet.verdict()) for party in runs[ranks]]
     return records
 
 
@@ -109,6 +111,11 @@ def record(party, case, ranks, runs, match, arguments, common, verdict):
             "atom_steps_per_s": [rate for run in own for rate in rates(run, 0)], "atom_steps_per_cpu_s": [rate for run in own for rate in rates(run, 1)],
             "force_error_rms": match["errors"].get(label(code, precision)), "reference": match["reference"], "phases": own[0].get("phases", {})}
     line["ns_per_day"] = statistics.median(line["atom_steps_per_s"]) / line["particles"] * case.timestep * PS_TO_NS_PER_DAY if case.charged else None
+    if any(run.get("blocks_alone") for run in own):
+        each = [one[0] / all_of_them[0] for run in own for all_of_them, one in zip(run["blocks"], run["blocks_alone"])]
+        line["over_one_rank"] = [statistics.median(each), min(each), max(each)]
+        line["over_one_rank_error"] = 1.25 * statistics.stdev(each) / len(each)**0.5 if len(each) > 1 else None
+        line["phases_by_rank"] = own[0].get("phases_by_rank", [])
     for key in ("messages_per_step", "collectives_per_step", "bytes_per_step", "rebuilds_per_step", "ghosts", "coulomb", "path", "grid"):
         if key in own[0]:
             line[key] = own[0][key]
@@ -127,6 +134,9 @@ def show(line):
     day = f", {line['ns_per_day']:.3g} ns/day" if line["ns_per_day"] else ""
     print(f"{line['case']:14s} {line['code']:9s} {line['precision']:6s} {line['ranks']} ranks: {median:.3f} Matom-steps/s (by CPU time {cpu:.3f}){day}{error}"
           f"{'' if line['quiet'] else '  [machine NOT quiet]'}{'  [oversubscribed: no speed claim]' if line['oversubscribed'] else ''}")
+    if "over_one_rank" in line and not line["oversubscribed"]:
+        print("    over one rank: %.3f (%.3f to %.3f)" % tuple(line["over_one_rank"])
+              + (f", standard error of the median {line['over_one_rank_error']:.3f}" if line["over_one_rank_error"] else ""))
     kinds = () if line["oversubscribed"] else ("wall", "cpu") if line["ranks"] == 1 else ("wall",)
     for ours in PRECISIONS:
         told = [f"{'%.2f (%.2f to %.2f)' % tuple(line[key])} by {kind} time" for kind in kinds if (key := label(f"ratio_{kind}", ours).replace(" ", "_")) in line]

@@ -1,7 +1,8 @@
 """One benchmark process of this package: `mpirun -n R python scaling/ours.py REQUEST.json ANSWER.json`, or without mpirun on one rank.
 
 Request: case, accuracy, precision, steps, blocks, scaling ("domains": all ranks share one system; "replicas": each rank runs a system of its own), details (bool: a
-phase table and message counts from a second, instrumented pass), threads (of each rank), forces (file for the forces of the start, or null)."""
+phase table and message counts from a second, instrumented pass), threads (of each rank), forces (file for the forces of the start, or null), alone (bool: between
+its blocks with the others the first rank runs the same system by itself while they sleep, so that the clock of the machine is the same for both)."""
 import json
 import sys
 import time
@@ -57,21 +58,36 @@ def simulation(case, system, comm, replica=0, threads=1):
     return sim
 
 
-def timed_blocks(sim, steps, blocks, comm):
-    """[(wall, CPU) seconds of a block of steps, the slowest rank's; with threads the CPU seconds of the longest chain]."""
+def timed_blocks(sim, steps, blocks, comm, single=None):
+    """[(wall, CPU) seconds of a block of steps, the slowest rank's; with threads the CPU seconds of the longest chain], and the same of the blocks
+    in between of a `single` simulation that the first rank has to itself."""
     clock = ChainClock() if sim.forces.threads > 1 else time.process_time
-    out, stress = [], [Stress(STRESS_EVERY)]
+    out, alone, stress = [], [], [Stress(STRESS_EVERY)]
+
+    def block(which):
+        wall, cpu = time.perf_counter(), clock()
+        advance(which, which.step + steps, stress)
+        return time.perf_counter() - wall, clock() - cpu
     for _ in range(blocks):
         comm.Barrier()
-        wall, cpu = time.perf_counter(), clock()
-        advance(sim, sim.step + steps, stress)
-        spent = time.perf_counter() - wall, clock() - cpu
+        spent = block(sim)
         out.append([max(values) for values in zip(*comm.allgather(spent))])
-    return out
+        if single is not None and comm.rank == 0:
+            alone.append(block(single))
+        asleep_until_all(comm)
+    return out, alone
+
+
+def asleep_until_all(comm):
+    """Collective. A barrier that leaves the core to others."""
+    if comm.size > 1:
+        request = comm.Ibarrier()
+        while not request.Test():
+            time.sleep(5e-4)
 
 
 def details(case, system, comm, steps):
-    """Phases (seconds per step of rank 0, by CPU time on one rank, by wall time on more) and messages and bytes per step (largest of the ranks)."""
+    """Phases (seconds per step of rank 0 and of each rank, by CPU time on one rank, by wall time on more) and messages and bytes per step (largest of the ranks)."""
     counting = CountingComm(comm) if comm.size > 1 else comm
     sim = simulation(case, system, counting)
     sim.start()
@@ -88,7 +104,8 @@ def details(case, system, comm, steps):
     sent = comm.allgather((counting.messages, counting.collectives, counting.bytes)) if comm.size > 1 else [(0, 0, 0)]
     messages, collectives, sent_bytes = (max(values) / steps for values in zip(*sent))
     ghosts = max(comm.allgather(sim.state.n_ghost))
-    return {"phases": {name: value / steps for name, value in sorted(seconds.items(), key=lambda item: -item[1])}, "messages_per_step": messages,
+    each = comm.allgather({name: value / steps for name, value in sorted(seconds.items(), key=lambda item: -item[1])})
+    return {"phases": each[0], "phases_by_rank": each, "messages_per_step": messages,
             "collectives_per_step": collectives, "bytes_per_step": sent_bytes, "rebuilds_per_step": (sim.rebuilds - rebuilds) / steps, "ghosts": ghosts}
 
 
@@ -110,8 +127,14 @@ def main(request, answer):
         if everyone.rank == 0:
             np.save(ask["forces"], found["force"])
     advance(sim, sim.step + ask.get("warm_steps", ask["steps"]))
-    blocks = timed_blocks(sim, ask["steps"], ask["blocks"], everyone)
-    said = {"particles": first[0] * (everyone.size if own else 1), "import_s": imported, "ready_s": first[1:], "blocks": blocks, "steps": ask["steps"],
+    single = None
+    if ask.get("alone") and everyone.rank == 0:
+        single = simulation(case, system, SerialComm(), threads=ask.get("threads", 1))
+        single.start()
+        advance(single, ask["steps"])
+    asleep_until_all(everyone)
+    blocks, alone = timed_blocks(sim, ask["steps"], ask["blocks"], everyone, single)
+    said = {"particles": first[0] * (everyone.size if own else 1), "import_s": imported, "ready_s": first[1:], "blocks": blocks, "blocks_alone": alone, "steps": ask["steps"],
             "path": sim.forces.pair.path, "grid": list(sim.domain.grid), "temperature": sim.temperature,
             "coulomb": None if system.coulomb is None else {key: getattr(system.coulomb, key) for key in ("method", "beta", "mesh", "order", "accuracy")}}
     if ask.get("details"):

@@ -6,6 +6,7 @@ import numpy as np
 import hpcnemd.dynamics.loop as loop
 import hpcnemd.dynamics.simulation as simulation
 import hpcnemd.forces.evaluator as evaluator
+from hpcnemd.parallel.persistent import Messages
 from hpcnemd.parallel.threads import Team
 
 
@@ -60,19 +61,25 @@ class ChainClock:
 
 
 def watch(sim, clock):
-    """Wraps the parts of `sim`'s step. Phases: pair, mesh spread/gather/transform/exchange/rest, ghosts, lists, integration; the rest is the loop's own."""
+    """Wraps the parts of `sim`'s step. Phases: pair, mesh spread/gather/transform/exchange/rest, ghosts, lists, integration; the rest is the loop's own.
+    What several ranks spend in messages, waiting for each other included, is `waiting` (for halo and mesh) and `votes` (for sums of few numbers)."""
     for owner, name, phase in ((loop, "open_half", "integrate"), (loop, "close_half", "integrate"),
-                               (loop, "vote_max", "votes"), (loop, "ordered_sum", "votes"), (loop, "refresh", "ghosts"), (evaluator, "fold", "ghosts"),
+                               (loop.Vote, "result", "votes"), (loop, "ordered_sum", "votes"), (loop, "refresh", "ghosts"),
+                               (evaluator, "send_forces", "ghosts"), (evaluator, "add_forces", "ghosts"),
                                (simulation, "migrate", "lists"), (simulation, "halo", "lists"), (sim.forces, "rebuild", "lists"),
                                (sim.forces.pair, "compute", "pair")):
         clock.wrap(owner, name, phase)
     mesh = sim.forces.mesh
+    if sim.comm.size > 1:
+        clock.wrap(Messages, "wait", "waiting")
+        clock.wrap(sim.comm, "Alltoallv", "waiting")
     if mesh is None:
         return
-    clock.wrap(mesh, "compute", "mesh_rest")
+    clock.wrap(mesh, "start", "mesh_rest")
+    clock.wrap(mesh, "finish", "mesh_rest")
     if hasattr(mesh, "spread"):
-        for owner, name, phase in ((mesh, "spread", "mesh_spread"), (mesh, "gather", "mesh_gather"), (mesh.mesh, "deposit", "mesh_exchange"),
-                                   (mesh.mesh, "collect", "mesh_exchange"), (mesh.mesh.fft, "forward", "mesh_transform"),
+        for owner, name, phase in ((mesh, "spread", "mesh_spread"), (mesh, "gather", "mesh_gather"), (mesh.mesh, "send", "mesh_exchange"),
+                                   (mesh.mesh, "deposit", "mesh_exchange"), (mesh.mesh, "collect", "mesh_exchange"), (mesh.mesh.fft, "forward", "mesh_transform"),
                                    (mesh.mesh.fft, "backward", "mesh_transform")):
             clock.wrap(owner, name, phase)
 
@@ -108,6 +115,10 @@ class CountingComm:
         self._sent(out[0], True)
         self.bytes -= int(counts[self.rank]) * out[0].itemsize          # what stays here
         return self._comm.Alltoallv(out, into)
+
+    def Iallgather(self, array, into):
+        self._sent(np.asarray(array), True, self.size - 1)
+        return self._comm.Iallgather(array, into)
 
     def allgather(self, value):
         self.collectives += 1
