@@ -4,12 +4,12 @@ import math
 import numpy as np
 
 from ..core.random import stream_key
-from ..kernels.integrate import close_step, half_kick, langevin_half, largest_displacement
+from ..kernels.integrate import close_step, half_kick, langevin_half, largest_displacement, settle_kick
 from ..kernels.philox import normals
 from ..kernels.step_numbers import HEAT, closing_numbers
 from ..kernels.whole_step import close_whole, open_whole
 from ..parallel.domain import check_halo, refresh
-from ..parallel.reduce import ordered_sum, vote_max
+from ..parallel.reduce import Vote, ordered_sum
 
 
 def advance(sim, until, observers=(), stop=None):
@@ -32,7 +32,7 @@ def advance(sim, until, observers=(), stop=None):
         moved = open_half(sim)
         stopped = settle_lists(sim, votes, stop is not None and stop(), moved)
         strain = sim.barostat is not None and sim.barostat.due(sim.step + 1)
-        sim.evaluate(observe=strain or any(watch.needs_energy for watch in due))
+        sim.evaluate(strain or any(watch.needs_energy for watch in due), sim.unsettled)
         close_half(sim)
         sim.step += 1
         if strain:
@@ -69,7 +69,10 @@ def close_half(sim):
                              sim.group_mass, sim.group_charge, shared.kinetic, shared.numbers)
     else:
         half_kick(*particles, state.force, sim.inverse_mass, 0.5 * sim.timestep, sim.sums)
-        finite = closing_numbers(ordered_sum(sim.comm, sim.sums), drive.code, drive.value, sim.norm, bath.code, bath.numbers, bath.velocity, bath.mass, sim.on,
+        total = ordered_sum(sim.comm, sim.reduced)
+        if sim.unsettled is not None:
+            settle_kick(total, state.n_owned, state.species, colour.mass, colour.counts, 0.5 * sim.timestep, state.velocity, state.force)
+        finite = closing_numbers(total[:-1], drive.code, drive.value, sim.norm, bath.code, bath.numbers, bath.velocity, bath.mass, sim.on,
                                  sim.timestep, colour.axis, colour.mass, colour.charge, colour.counts, colour.group, sim.group_mass, sim.group_charge,
                                  shared.kinetic, shared.stream, shared.numbers, sim.scale, sim.kick)
         if finite and (bath.code or drive.code):
@@ -98,13 +101,15 @@ def settle_lists(sim, votes, stop, moved=None):
     state = sim.state
     if moved is None:
         moved = largest_displacement(state.n_owned, state.position, sim.reference, sim.stretch)
-    if sim.comm.size > 1:
+    if sim.comm.size > 1:               # ghosts travel while the votes are counted, in vain where the lists turn out to be too old
         votes[:] = moved, stop
-        moved, stop = vote_max(sim.comm, votes)
+        vote = Vote(sim.comm, votes)
+        refresh(sim.domain, state)
+        moved, stop = vote.result()
     if not moved < max(sim.domain.halo_width, sim.forces.skin) ** 2:
         check_halo(sim.domain, state, sim.reference * sim.stretch, sim.forces.skin, sim.step + 1)     # names the particles
-    if 2.0 * math.sqrt(moved) < sim.safe_skin:
-        refresh(sim.domain, state)
-    else:
+    if not 2.0 * math.sqrt(moved) < sim.safe_skin:
         sim.rebuild()
+    elif sim.comm.size == 1:
+        refresh(sim.domain, state)
     return stop > 0

@@ -41,7 +41,9 @@ class Simulation:
         self.norm, self.group_mass, self.group_charge = colour.norm, colour.group_mass, colour.group_charge
         self.step, self.rebuilds, self.rebuilt_at = 0, 0, 0
         n_species = len(colour.mass)
-        self.sums = np.zeros((n_species, SUMS))
+        self.reduced = np.zeros((n_species + 1, SUMS))         # what the reduction of a step adds up: sums by species, and the net force of the mesh
+        self.sums = self.reduced[:n_species]
+        self.unsettled = self.reduced[n_species] if self.comm.size > 1 and getattr(forces, "leaves_net_force", False) else None
         self.heat_here = np.zeros(1)
         self.noise = np.zeros((0, 3))
         self.scale, self.kick = np.ones(n_species), np.zeros(n_species)
@@ -153,10 +155,10 @@ class Simulation:
         """What is left of the skin, angstrom: pairs that a shrunken cell has brought within the cutoff must have been in the lists."""
         return self.forces.skin - (1.0 - min(1.0, *self.stretch.tolist())) * self.domain.halo_width
 
-    def evaluate(self, observe):
-        """Collective. Forces of the present positions; with `observe` also potential energy and virial of all ranks."""
+    def evaluate(self, observe, unsettled=None):
+        """Collective. Forces of the present positions; with `observe` also potential energy and virial of all ranks; `unsettled` as forces.Forces has it."""
         try:
-            result = self.forces.compute(self.state, observe)
+            result = self.forces.compute(self.state, observe) if unsettled is None else self.forces.compute(self.state, observe, unsettled)
         except PhysicsError as problem:
             raise PhysicsError(f"after step {self.step}: {problem}") from None
         if observe:

@@ -70,7 +70,7 @@ def compile_part(part, system):
         if system.coulomb.method == "spme":
             fft = forces.mesh.mesh.fft
             fft.spectrum[...] = 0.0
-            fft.forward, fft.backward = lambda slab: fft.spectrum, lambda spectrum, slab: slab
+            fft.forward, fft.backward = lambda slab: fft.spectrum, lambda spectrum, slab, influence: slab
         forces.mesh.compute(State.of(system.box, system.kinds, system.species, system.position), True)
     elif part == "transform" and system.coulomb is not None and system.coulomb.method == "spme":
         fft = SlabFFT((8, 8, 8), comm)

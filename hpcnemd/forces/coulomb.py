@@ -46,7 +46,7 @@ class CoulombSettings:
 @dataclass(frozen=True)
 class MeshResult:
     """`energy` (eV, self energy included) and `virial` (3, 3) (eV, sum r_a f_b) are this rank's share and None where not observed;
-    `net_force` (3,) eV/angstrom: sum of the reciprocal forces over all ranks, before its removal where it is removed."""
+    `net_force` (3,) eV/angstrom: sum of the reciprocal forces before its removal, where it is removed; of all ranks from `compute`, of this one from `finish`."""
     energy: float | None
     virial: np.ndarray | None
     net_force: np.ndarray

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..parallel.domain import fold
+from ..parallel.domain import add_forces, send_forces
 from ..parallel.reduce import ordered_sum
 from .coulomb import dsf_self_energy, settings_for
 from .ewald import Ewald
@@ -31,6 +31,8 @@ class Potential:
 class Forces:
     """`settings`: CoulombSettings, or None where nothing is charged. `truncation`: plain, shift, switch or shift_force (of the whole real-space
     pair function). `remove_net_force`: the mesh's small net force is taken out in proportion to mass. `precision` and `threads`: see PairForces."""
+
+    leaves_net_force = True     # where `compute` is asked to
 
     def __init__(self, forcefield, kinds, box, domain, cutoff, skin, truncation="shift_force", settings=None, path="auto", remove_net_force=True,
                  counts=None, precision="double", threads=1):
@@ -96,23 +98,31 @@ class Forces:
         """Lists of the particles and ghosts as they stand (after `halo`)."""
         self.pair.build(state)
 
-    def compute(self, state, observe):
-        """Collective. Forces of all owned rows into state.force; a Potential when `observe`, else None."""
+    def compute(self, state, observe, unsettled=None):
+        """Collective. Forces of all owned rows into state.force; a Potential when `observe`, else None. Messages travel while others work: charges on the
+        mesh during the pair part, forces on ghosts during the mesh part. With `unsettled` (7,) the net force of the mesh is left in the forces, and what
+        kernels.integrate.settle_kick needs to take it off goes there: a reduction less."""
         state.force[:state.n_all] = 0.0
+        if self.mesh is not None:
+            self.mesh.start(state)
         start = time.perf_counter() if self.stopwatch is not None else 0.0
         pair = self.pair.compute(state, observe)
         if self.stopwatch is not None:
             self.stopwatch.note(time.perf_counter() - start, self.pair.list_length)
-        fold(self.domain, state)
-        mesh = self.mesh.compute(state, observe) if self.mesh is not None else None
+        send_forces(self.domain, state)
+        mesh = self.mesh.finish(state, observe) if self.mesh is not None else None
+        add_forces(self.domain, state)
+        if mesh is not None and (unsettled is not None or self.domain.comm.size > 1):
+            self.mesh.settle(state, unsettled)
         if not observe:
             return None
-        share = np.zeros(12)
+        share = np.zeros(15)
         share[0], share[1] = pair.energy_short, pair.energy_coulomb
         share[3:12] = pair.virial.ravel()
         if mesh is not None:
             share[2] = mesh.energy
             share[3:12] += mesh.virial.ravel()
+            share[12:] = mesh.net_force
         total = ordered_sum(self.domain.comm, share)
         parts = {"short_range": float(total[0])}
         if self.settings is not None:
@@ -121,5 +131,4 @@ class Forces:
                 parts["coulomb_reciprocal"] = float(total[2])
             else:
                 parts["coulomb_self"] = self.constant
-        net = float(np.abs(mesh.net_force).max()) if mesh is not None else 0.0
-        return Potential(parts, total[3:12].reshape(3, 3), net)
+        return Potential(parts, total[3:12].reshape(3, 3), float(np.abs(total[12:]).max()))

@@ -73,8 +73,23 @@ class Ewald:
         self.weight = COULOMB * 4 * np.pi / box.volume * np.exp(-square / (4 * settings.beta ** 2)) / square
         self.stretch = 2.0 * (1.0 / square + 0.25 / settings.beta ** 2)
 
+    def start(self, state):
+        """Nothing sets out beforehand."""
+
     def compute(self, state, observe=True):
         """Collective. Adds the reciprocal forces to state.force[:n_owned]; returns a MeshResult (its net force is 0 to round-off and not removed)."""
+        result = self.finish(state, observe)
+        return MeshResult(result.energy, result.virial, self.settle(state))
+
+    def settle(self, state, share=None):
+        """Collective. The net force over all ranks, (3,); with `share` (7,) nothing is asked of other ranks."""
+        if share is not None:
+            share[:] = 0.0
+            return None
+        return ordered_sum(self.comm, self.net)
+
+    def finish(self, state, observe=True):
+        """Collective. `compute` but for the sum of the net force over ranks."""
         n, local = state.n_owned, self.local
         charge, place = state.charge(), self.box.upright(state.position[:n])
         structure_factors(place, charge, n, self.box.lengths, self.size, *self.rows, local[0], local[1])
@@ -84,7 +99,7 @@ class Ewald:
         reciprocal_forces(place, charge, n, self.box.lengths, self.size, *self.rows, weighted[0], weighted[1], force)
         self.box.lay_back(force)
         state.force[:n] += force
-        net = ordered_sum(self.comm, force.sum(0))
+        self.net = net = force.sum(0)
         if not observe:
             return MeshResult(None, None, net)
         modes = self.weight * (local * total).sum(0)

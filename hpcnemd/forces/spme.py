@@ -7,6 +7,7 @@ import numpy as np
 from ..core.errors import PhysicsError
 from ..core.units import COULOMB
 from ..kernels import mesh as kernels
+from ..kernels.integrate import take_off
 from ..kernels.mesh_simd import make_gather, make_spread
 from ..kernels.simd import choose_path
 from ..kernels.splines import axis_sums, spline_table
@@ -16,6 +17,8 @@ from ..parallel.serial import SerialComm
 from ..parallel.threads import team_of
 from . import oblique
 from .coulomb import MeshResult, self_energy
+
+STILL = np.zeros(3)
 
 
 class Spme:
@@ -32,8 +35,10 @@ class Spme:
         self.mesh = DistributedMesh(self.comm, settings.mesh, settings.order, box.lengths, lower, upper, self.margin * box.slant, self.path)
         self.spread, self.gather = _loops(settings.order, self.path, self.mesh.brick, self._team)
         self.influence = np.zeros(self.mesh.fft.spectrum_shape)
+        self._factors = self.influence.reshape(-1)
         self.rescale(box)
         self.force, self.charge = np.empty((0, 3)), np.empty(0)
+        self._net = np.zeros(4)             # this rank's net force and the mass that it acts on
 
     def rescale(self, box):
         """Take another box: the mesh keeps its points and bricks, the influence function follows."""
@@ -55,20 +60,31 @@ class Spme:
 
     def compute(self, state, observe=True):
         """Collective. Adds the mesh forces to state.force[:n_owned]; returns a MeshResult. Raises PhysicsError where a particle left the brick."""
+        self.start(state)
+        result = self.finish(state, observe)
+        return MeshResult(result.energy, result.virial, self.settle(state))
+
+    def start(self, state):
+        """The first half of `compute`: charges are spread, and what other ranks need of them sets out."""
         n, mesh = state.n_owned, self.mesh
         if len(self.force) < n:
             self.force, self.charge = np.empty((int(1.2 * n) + 16, 3)), np.empty(int(1.2 * n) + 16)
-        charge, force = self.charge[:n], self.force[:n]
-        kernels.charges_of(state.species, self.kinds.charge, n, charge)
-        mesh.clear()
-        place = self.box.upright(state.position[:n])
-        if self.spread(place, charge, n, mesh.brick.points):
+        charge = self.charge[:n]
+        kernels.begin(state.species, self.kinds.charge, n, charge, mesh.brick.points)
+        self._place = self.box.upright(state.position[:n])
+        if self.spread(self._place, charge, n, mesh.brick.points):
             self._report_outside(state)
+        mesh.send()
+
+    def finish(self, state, observe=True):
+        """Collective. The other half, with the particles where `start` found them; forces on ghosts may be on their way. On several ranks the net force
+        is still in the forces until `settle`."""
+        n, mesh = state.n_owned, self.mesh
+        charge, force = self.charge[:n], self.force[:n]
         spectrum = mesh.fft.forward(mesh.deposit())
         energy, virial = self._observe(spectrum, charge) if observe else (None, None)
-        kernels.multiply(mesh.fft.flat, self.influence.reshape(-1))
-        mesh.collect(mesh.fft.backward(spectrum, mesh.slab))
-        self.gather(place, charge, n, mesh.brick.points, force)
+        mesh.collect(mesh.fft.backward(spectrum, mesh.slab, self._factors))
+        self.gather(self._place, charge, n, mesh.brick.points, force)
         self.box.lay_back(force)
         return MeshResult(energy, virial, self._add(state, force))
 
@@ -91,23 +107,36 @@ class Spme:
             if self._weights is None:
                 self._weights = oblique.strain_weights(self.sums, self.aliases, oblique.metric_of(self.box), self.settings.beta)
             energy, virial = oblique.energy_virial(spectrum, self.influence, self._weights, oblique.wave_basis(self.box), fft.shape[2])
-            scale = 0.5 / float(np.prod(fft.shape))
+            scale = 0.5 * self.mesh.share / float(np.prod(fft.shape))
             return scale * energy + self_energy(self.settings.beta, charge), scale * virial
         kernels.energy_virial(spectrum, self.influence, *self.sums, self.settings.beta, fft.shape[2], total)
-        total *= 0.5 / float(np.prod(fft.shape))
+        total *= 0.5 * self.mesh.share / float(np.prod(fft.shape))
         virial = total[0] * np.eye(3) + np.array([[total[1], total[4], total[5]], [total[4], total[2], total[6]], [total[5], total[6], total[3]]])
         return float(total[0]) + self_energy(self.settings.beta, charge), virial
 
     def _add(self, state, force):
-        """Collective. Net mesh force over all ranks; it is taken off in proportion to mass, so that momentum is kept."""
-        n, mass = state.n_owned, self.kinds.mass
-        local = np.empty(4)
+        """Mesh forces to state.force; on one rank without their net force. Returns this rank's net force, before."""
+        n, mass, net = state.n_owned, self.kinds.mass, self._net
         if self.comm.size == 1:
-            kernels.settle_forces(force, state.species, mass, n, self.remove_net_force, local, state.force)
-            return local[:3]
-        kernels.sum_forces(force, state.species, mass, n, local)
-        total = ordered_sum(self.comm, local)
-        kernels.add_forces(force, state.species, mass, n, total[:3] / total[3] if self.remove_net_force else np.zeros(3), state.force)
+            kernels.settle_forces(force, state.species, mass, n, self.remove_net_force, net, state.force)
+        else:
+            kernels.sum_forces(force, state.species, mass, n, net)
+            kernels.add_forces(force, state.species, mass, n, STILL, state.force)
+        return net[:3]
+
+    def settle(self, state, share=None):
+        """Collective. Takes the net force over all ranks (3,), which is returned, off the forces in proportion to mass, so that momentum is kept. With `share` (7,)
+        that is left to kernels.integrate.settle_kick: it gets this rank's net force and the mass that it acts on (0 where there is nothing to take off)."""
+        several = self.comm.size > 1
+        if share is not None:
+            share[:] = 0.0
+            if several and self.remove_net_force:
+                share[:4] = self._net
+            return None
+        total = ordered_sum(self.comm, self._net)
+        if several and self.remove_net_force:
+            n = state.n_owned
+            take_off(*(total[:3] / total[3]).tolist(), n, state.species, self.kinds.mass, 0.0, state.velocity, state.force)
         return total[:3]
 
 

@@ -58,6 +58,37 @@ def half_kick(n, species, velocity, force, inverse_mass, half_step, sums):
 
 
 @njit(cache=True, error_model="numpy", fastmath=FAST)
+def take_off(ax, ay, az, n, species, mass, half_step, velocity, force):
+    """An acceleration (ax, ay, az) that all particles share is taken off the forces, and what it did in a half kick off the velocities."""
+    for i in range(n):
+        m = mass[species[i]]
+        force[i, 0] -= m * ax
+        force[i, 1] -= m * ay
+        force[i, 2] -= m * az
+        velocity[i, 0] -= half_step * ax
+        velocity[i, 1] -= half_step * ay
+        velocity[i, 2] -= half_step * az
+
+
+@njit(cache=True, error_model="numpy", fastmath=FAST)
+def settle_kick(total, n, species, mass, count, half_step, velocity, force):
+    """After the half kick of forces whose sum over all ranks is not zero but total[s, :3], on a mass total[s, 3] (0: nothing to do): the mean acceleration is taken
+    off forces, velocities and the sums (s, 7) over all ranks that `half_kick` began; `count` (s,) particles of each species."""
+    kinds = mass.shape[0]
+    if total[kinds, 3] == 0.0:
+        return
+    take_off(total[kinds, 0] / total[kinds, 3], total[kinds, 1] / total[kinds, 3], total[kinds, 2] / total[kinds, 3], n, species, mass, half_step, velocity, force)
+    for s in range(kinds):
+        m = mass[s] * count[s]
+        for k in range(3):
+            acceleration = total[kinds, k] / total[kinds, 3]
+            change = half_step * acceleration
+            total[s, 0] -= change * total[s, 1 + k] - 0.5 * m * change * change
+            total[s, 1 + k] -= m * change
+            total[s, 4 + k] -= m * acceleration
+
+
+@njit(cache=True, error_model="numpy", fastmath=FAST)
 def close_step(n, species, velocity, scale, stream, kick, axis):
     """Projection, then thermostat half step. `stream` (s,) is the streaming velocity after the projection."""
     ex, ey, ez = axis[0], axis[1], axis[2]

@@ -1,4 +1,4 @@
-"""Particle-mesh loops: spread charges, gather forces, fold bricks into slabs, multiply a spectrum by the influence function.
+"""Particle-mesh loops: spread charges, gather forces, fold bricks into slabs, energy and virial of a spectrum.
 
 A brick is a flat array of (nx, ny, nz) mesh points with z rows padded so that eight points can always be written from any first point.
 Every sum runs in the order of the rows: the same bits for the same order of particles."""
@@ -220,18 +220,12 @@ def settle_forces(force, species, mass, n, remove, total, out):
 
 
 @njit(cache=True, error_model="numpy")
-def charges_of(species, charge, n, out):
-    """out (n,) = charge (s,) of the species (cap,) of each row."""
+def begin(species, charge, n, out, brick):
+    """out (n,) = charge (s,) of the species (cap,) of each row; the points of a flat brick become 0."""
     for i in range(n):
         out[i] = charge[species[i]]
-
-
-@njit(cache=True, error_model="numpy", fastmath=FAST)
-def multiply(spectrum, influence):
-    """spectrum (2 n,), real and imaginary parts in turn, *= influence (n,), in place."""
-    for k in range(influence.size):
-        spectrum[2 * k] *= influence[k]
-        spectrum[2 * k + 1] *= influence[k]
+    for k in range(brick.size):
+        brick[k] = 0.0
 
 
 def influence_function(sx, sy, sz, out):

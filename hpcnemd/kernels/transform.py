@@ -137,6 +137,14 @@ def lines(data, outer, n, inner, factors, twiddle, direction, work):
 
 
 @njit(cache=True, error_model="numpy")
+def multiply(spectrum, influence):
+    """spectrum (2 n,), real and imaginary parts in turn, *= influence (n,), in place."""
+    for k in range(influence.size):
+        spectrum[2 * k] *= influence[k]
+        spectrum[2 * k + 1] *= influence[k]
+
+
+@njit(cache=True, error_model="numpy")
 def forward(slab, nx, ny, nz, modes, spectrum, along_x, fx, tx, fy, ty, fz, tz, work):
     """Real mesh (nx, ny, nz) to spectrum (nx, ny, modes = nz // 2 + 1) as pairs of doubles, both flat: along z and y, and
     where along_x is 1 (not 0) along x."""
@@ -167,8 +175,10 @@ def forward(slab, nx, ny, nz, modes, spectrum, along_x, fx, tx, fy, ty, fz, tz, 
 
 
 @njit(cache=True, error_model="numpy")
-def backward(spectrum, nx, ny, nz, modes, slab, along_x, fx, tx, fy, ty, fz, tz, factor, work):
-    """The way back of `forward`, times `factor`; the spectrum is spoiled. Imaginary parts that a real mesh cannot have are left out."""
+def backward(spectrum, influence, nx, ny, nz, modes, slab, along_x, fx, tx, fy, ty, fz, tz, factor, work):
+    """The way back of `forward`, times `factor`, of the spectrum times `influence` (modes of the mesh,) or, where that is empty, of the spectrum itself, which is
+    spoiled. Imaginary parts that a real mesh cannot have are left out."""
+    multiply(spectrum, influence)
     lines(spectrum, along_x, nx, 2 * ny * modes, fx, tx, BACKWARD, work)
     lines(spectrum, nx, ny, 2 * modes, fy, ty, BACKWARD, work)
     rows, most = nx * ny, width_of(nz)

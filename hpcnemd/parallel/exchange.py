@@ -178,14 +178,25 @@ def refresh(domain, state):
     links.refresh.wait()
 
 
-def fold(domain, state):
-    """Collective over domain.comm. Forces on ghost rows are added to the rows of their owners, in fixed order, and the ghost rows set to 0."""
-    plan, links = domain.plan, links_of(domain, state)
+def send_forces(domain, state):
+    """Forces on ghost rows set out for their owners, and those on own images are added. Ghost rows stay as they are until `add_forces`."""
+    links = links_of(domain, state)
     links.fold.receive()
     links.fold.send()
     if links.own is not None:
-        add_rows(state.force, plan.index, links.own[2], links.own[3], links.own[5])
+        add_rows(state.force, domain.plan.index, links.own[2], links.own[3], links.own[5])
+
+
+def add_forces(domain, state):
+    """Collective, after `send_forces`. What came is added to the rows of the owners, in fixed order, and the ghost rows set to 0."""
+    links = links_of(domain, state)
     links.fold.wait()
     for _, _, first, end, rows in links.segments:
-        add_rows(state.force, plan.index, first, end, rows)
-    links.ghost_force[:] = 0.0
+        add_rows(state.force, domain.plan.index, first, end, rows)
+    links.ghost_force.fill(0.0)
+
+
+def fold(domain, state):
+    """Collective over domain.comm. Forces on ghost rows are added to the rows of their owners, in fixed order, and the ghost rows set to 0."""
+    send_forces(domain, state)
+    add_forces(domain, state)

@@ -2,15 +2,26 @@
 
 A rank spreads its particles onto a brick, a piece of the mesh around its domain. Whole planes of bricks go straight to the ranks that own
 those planes (one message per pair of ranks), which add them in rank order. A real transform over x slabs needs one Alltoallv each way.
-Any number of ranks works, also more than there are planes. One rank makes no MPI call."""
+Any number of ranks works, also more than there are planes. One rank makes no MPI call.
+
+A small mesh is transformed faster than it is cut: there every rank owns all planes. It gets the whole brick of every other rank, adds all bricks in rank
+order, so that all ranks have the same bits, transforms the whole mesh, and sends nothing back."""
 import numpy as np
 
 from ..kernels import mesh as kernels
 from ..kernels import transform
 from ..kernels.simd import choose_path
 from .persistent import Messages
+from .serial import SerialComm
 
+NOTHING = np.empty(0)
 TAG_DEPOSIT, TAG_COLLECT = 211, 212
+SMALL = 16000           # mesh points that ranks may transform beyond their share, rather than exchange them three times more
+
+
+def repeated(shape, ranks):
+    """Whether every one of the ranks transforms the whole mesh of that shape."""
+    return ranks == 1 or int(np.prod(shape)) * (ranks - 1) <= SMALL * ranks
 
 
 def cut(points, ranks):
@@ -70,12 +81,14 @@ class SlabFFT:
             np.fft.fft(spectrum, axis=0, out=spectrum)
         return spectrum
 
-    def backward(self, spectrum, slab):
-        """Collective. The inverse of `forward`, normalised, into `slab`; `spectrum` must be the buffer that `forward` returned, and is spoiled."""
+    def backward(self, spectrum, slab, influence=NOTHING):
+        """Collective. The inverse of `forward`, normalised, into `slab`, of the spectrum times `influence` (flat, one for each of its numbers); `spectrum` must be
+        the buffer that `forward` returned, and is spoiled."""
         factor = 1.0 / (self.shape[0] * self.shape[1] * self.shape[2])
         if self.comm.size == 1 and self.vector:
-            transform.backward(self.flat, *self._sizes, slab.reshape(-1), 1, *self._plans, factor, self._work)
+            transform.backward(self.flat, influence, *self._sizes, slab.reshape(-1), 1, *self._plans, factor, self._work)
             return slab
+        transform.multiply(self.flat, influence)
         half = self._half if self.comm.size > 1 else spectrum
         if self.vector:
             transform.lines(self.flat, 1, self.shape[0], 2 * self.ny * self.modes, *self._plans[:2], transform.BACKWARD, self._work)
@@ -86,7 +99,7 @@ class SlabFFT:
             for start, stop, y0, y1 in self._blocks:
                 half[:, y0:y1] = self._by_x[start:stop].reshape(self.nx, y1 - y0, self.modes)
         if self.vector:
-            transform.backward(half.reshape(-1).view(float), *self._sizes, slab.reshape(-1), 0, *self._plans, factor, self._work)
+            transform.backward(half.reshape(-1).view(float), NOTHING, *self._sizes, slab.reshape(-1), 0, *self._plans, factor, self._work)
         elif self.nx:
             np.fft.ifft(half, axis=1, out=half)
             np.fft.irfft(half, n=self.shape[2], axis=2, out=slab)
@@ -137,12 +150,15 @@ class Brick:
 class DistributedMesh:
     """Bricks, slabs and their traffic over one communicator. `shape` (3,) mesh points, `order` of the splines, `lengths` (3,) angstrom,
     `lower`, `upper` (3,) of this rank's domain, `margin` (3,) angstrom that particles may lie outside it, all in upright coordinates; `path` as in
-    SlabFFT. Collective."""
+    SlabFFT. `whole`: every rank has all planes in its slab (default: see `repeated`). `share`: of sums over this rank's slab or spectrum, what it adds to
+    those over all ranks. Collective."""
 
-    def __init__(self, comm, shape, order, lengths, lower, upper, margin, path="auto"):
+    def __init__(self, comm, shape, order, lengths, lower, upper, margin, path="auto", whole=None):
         self.comm, self.shape = comm, np.asarray(shape, dtype=np.int64)
         self.order, self.margin = order, margin
-        self.fft = SlabFFT(shape, comm, path)
+        self.whole = repeated(shape, comm.size) if whole is None else whole
+        self.share = 1.0 if comm.rank == 0 or not self.whole else 0.0
+        self.fft = SlabFFT(shape, SerialComm() if self.whole else comm, path)
         self.slab = np.zeros(self.fft.slab_shape)
         self.place(lengths, lower, upper)
 
@@ -152,14 +168,15 @@ class DistributedMesh:
         self.brick = Brick(self.shape, self.order, np.asarray(lengths), np.asarray(lower), np.asarray(upper), self.margin)
         own = np.concatenate((self.brick.corner, self.brick.count))
         bricks = own[None, :] if comm.size == 1 else np.array(comm.allgather(own))
-        edges = self.fft.x_edges
-        self._sends = [self._piece(own, edges[r], edges[r + 1], r) for r in range(comm.size)]
-        self._receives = [self._piece(brick, edges[comm.rank], edges[comm.rank + 1], r) for r, brick in enumerate(bricks)]
-        to_slabs, from_bricks = ([(p.message, p.rank) for p in pieces if p is not None and p.rank != comm.rank] for pieces in (self._sends, self._receives))
-        self._deposit = Messages(comm, from_bricks, to_slabs, TAG_DEPOSIT)
-        self._collect = Messages(comm, to_slabs, from_bricks, TAG_COLLECT)
-        piece = self._receives[0]
-        self._alone = (self._source(piece), (piece.slab_planes, piece.first_y, piece.first_z, piece.rows, piece.columns)) if comm.size == 1 else None
+        edges = [(0, self.shape[0])] * comm.size if self.whole else [tuple(pair) for pair in zip(self.fft.x_edges[:-1], self.fft.x_edges[1:])]
+        self._sends = [self._piece(own, *edges[r], r) for r in range(comm.size)]
+        self._receives = [self._piece(brick, *edges[comm.rank], r) for r, brick in enumerate(bricks)]
+        to_slabs, from_bricks = ([p for p in pieces if p is not None and p.rank != comm.rank] for pieces in (self._sends, self._receives))
+        self._packed = to_slabs[:1] if self.whole else to_slabs         # the same for all where all have the whole mesh
+        self._deposit = Messages(comm, [(p.message, p.rank) for p in from_bricks], [((self._packed[0] if self.whole else p).message, p.rank) for p in to_slabs], TAG_DEPOSIT)
+        self._collect = None if self.whole else Messages(comm, [(p.message, p.rank) for p in to_slabs], [(p.message, p.rank) for p in from_bricks], TAG_COLLECT)
+        piece = self._receives[comm.rank]
+        self._own = (piece.slab_planes, piece.first_y, piece.first_z, piece.rows, piece.columns) if self.whole else None
 
     def _piece(self, brick, x0, x1, rank):
         """What a brick and the slab [x0, x1) share, or None: see `_Piece`."""
@@ -170,23 +187,17 @@ class DistributedMesh:
         return _Piece(rank, planes, x[planes] - x0, np.arange(len(planes)), int(brick[1] % self.shape[1]), int(brick[2] % self.shape[2]), int(brick[4]), int(brick[5]),
                       np.empty(len(planes) * int(brick[4]) * int(brick[5])))
 
-    def clear(self):
-        """Zeroes the brick before charges are spread."""
-        self.brick.points[:] = 0.0
+    def send(self):
+        """What other ranks need of this rank's brick sets out: the brick stays as it is until `deposit`."""
+        brick = self.brick
+        self._deposit.receive()
+        for piece in self._packed:
+            kernels.pack_planes(brick.points, piece.brick_planes, brick.ny, brick.nz, piece.rows, piece.columns, piece.message)
+        self._deposit.send()
 
     def deposit(self):
-        """Collective. The slab (own x, ny, nz) with all bricks added, in rank order."""
-        brick, own = self.brick, self.comm.rank
-        if self._alone is not None:
-            self.slab.fill(0.0)
-            kernels.add_planes(*self._alone[0], *self._alone[1], self.slab)
-            return self.slab
-        self._deposit.receive()
-        for piece in self._sends:
-            if piece is not None and piece.rank != own:
-                kernels.pack_planes(brick.points, piece.brick_planes, brick.ny, brick.nz, piece.rows, piece.columns, piece.message)
-        self._deposit.send()
-        self.slab[...] = 0.0
+        """Collective, after `send`. The slab (own x, ny, nz) with all bricks added, in rank order."""
+        self.slab.fill(0.0)
         self._deposit.wait()
         for piece in self._receives:
             if piece is not None:
@@ -196,8 +207,8 @@ class DistributedMesh:
     def collect(self, slab):
         """Collective. Fills the brick with the slabs' points."""
         brick = self.brick
-        if self._alone is not None:
-            kernels.take_planes(slab, *self._alone[1], *self._alone[0])
+        if self.whole:
+            kernels.take_planes(slab, *self._own, *self._source(self._receives[self.comm.rank]))
             return
         self._collect.receive()
         for piece in self._receives:
@@ -205,9 +216,8 @@ class DistributedMesh:
                 kernels.take_planes(slab, piece.slab_planes, piece.first_y, piece.first_z, piece.rows, piece.columns, *self._source(piece))
         self._collect.send()
         self._collect.wait()
-        for piece in self._sends:
-            if piece is not None and piece.rank != self.comm.rank:
-                kernels.unpack_planes(piece.message, piece.brick_planes, brick.ny, brick.nz, piece.rows, piece.columns, brick.points)
+        for piece in self._packed:
+            kernels.unpack_planes(piece.message, piece.brick_planes, brick.ny, brick.nz, piece.rows, piece.columns, brick.points)
 
     def _source(self, piece):
         """(flat array, its planes, its rows and columns per plane) that a piece of this rank's slab is added from: the own brick, or a message."""

@@ -10,6 +10,7 @@ from hpcnemd.core.state import State
 from hpcnemd.forces.coulomb import CoulombSettings, choose_coulomb
 from hpcnemd.forces.ewald import Ewald
 from hpcnemd.forces.spme import Spme
+from hpcnemd.parallel import mesh as parallel_mesh
 from hpcnemd.parallel.domain import Domain, gather_sorted, scatter
 from hpcnemd.parallel.mesh import DistributedMesh, SlabFFT, cut
 from hpcnemd.parallel.reduce import ordered_sum
@@ -44,26 +45,30 @@ def test_planes_are_cut_without_gaps():
 
 @pytest.mark.parametrize("shape, order, margin", [((16, 12, 10), 6, 1.0), ((4, 4, 6), 8, 1.0), ((3, 9, 8), 5, 4.0)])
 @pytest.mark.parametrize("grid", GRIDS)
-def test_bricks_add_up_and_come_back(grid, shape, order, margin):
+@pytest.mark.parametrize("whole", [False, True])
+def test_bricks_add_up_and_come_back(whole, grid, shape, order, margin):
     """Random numbers on every point of every brick against a sum in numpy; bricks wider than the box wrap more than once."""
     lengths = np.array([11.0, 9.0, 8.0])
     domain = Domain(comm, random_ions(5, lengths)[0], grid, 0.0)
-    mesh = DistributedMesh(comm, shape, order, lengths, domain.lower, domain.upper, margin)
+    mesh = DistributedMesh(comm, shape, order, lengths, domain.lower, domain.upper, margin, whole=whole)
     brick = mesh.brick
-    whole = np.zeros(shape)
+    total = np.zeros(shape)
     points = brick.points.reshape(brick.count[0], brick.ny, brick.nz)
     places = []
     for rank in range(comm.size):
         corner, count = comm.bcast((brick.corner, brick.count), root=rank)
         values = np.random.default_rng(rank).standard_normal(count)
         index = np.ix_(*[(corner[axis] + np.arange(count[axis])) % shape[axis] for axis in range(3)])
-        np.add.at(whole, index, values)
+        np.add.at(total, index, values)
         places.append(index)
         if rank == comm.rank:
             points[:, :, :count[2]] = values
-    np.testing.assert_allclose(mesh.deposit(), whole[mesh.fft.x_range], **TIGHT)
-    mesh.collect(np.ascontiguousarray(whole[mesh.fft.x_range]))
-    np.testing.assert_array_equal(points[:, :, :brick.count[2]], whole[places[comm.rank]])
+    mesh.send()
+    slab = mesh.deposit()
+    np.testing.assert_allclose(slab, total[mesh.fft.x_range], **TIGHT)
+    assert not whole or all(np.array_equal(slab, other) for other in comm.allgather(slab))          # the same bits
+    mesh.collect(np.ascontiguousarray(total[mesh.fft.x_range]))
+    np.testing.assert_array_equal(points[:, :, :brick.count[2]], total[places[comm.rank]])
 
 
 def on_ranks(maker, settings, cell, grid, drift=0.0, **options):
@@ -88,8 +93,16 @@ def clustered():
 CELLS = {"garnet": displaced(garnet()), "rock salt": displaced(rock_salt(3)), "clustered": clustered()}
 
 
+@pytest.fixture(params=["cut", "whole"])
+def mesh_of_ranks(request, monkeypatch):
+    """Meshes cut between the ranks, and whole ones on every rank."""
+    monkeypatch.setattr(parallel_mesh, "SMALL", 10**9 if request.param == "whole" else 0)
+    if comm.size == 1 and request.param == "cut":
+        pytest.skip("one rank has the whole mesh")
+
+
 @pytest.mark.parametrize("grid, name", [(grid, "garnet") for grid in GRIDS] + [(GRIDS[0], "rock salt"), (GRIDS[0], "clustered"), (GRIDS[-1], "clustered")])
-def test_forces_do_not_depend_on_the_ranks(grid, name):
+def test_forces_do_not_depend_on_the_ranks(grid, name, mesh_of_ranks):
     """Particles up to 0.9 angstrom outside their domains and the box, as between two builds of the lists."""
     cell = CELLS[name]
     chosen = choose_coulomb("spme", 1e-5, 9.0, cell[0], cell[1], counts_of(cell))
@@ -103,7 +116,7 @@ def test_forces_do_not_depend_on_the_ranks(grid, name):
 
 
 @pytest.mark.parametrize("mesh, order", [((2, 2, 2), 4), ((4, 3, 5), 8), ((6, 2, 4), 7), ((3, 5, 5), 5)])
-def test_more_ranks_than_planes(mesh, order):
+def test_more_ranks_than_planes(mesh, order, mesh_of_ranks):
     cell = random_ions(20, (5.0, 4.0, 6.0))
     chosen = CoulombSettings("spme", 0.5, mesh, order, None, 0.0, 9.0, 1e-3, "plain", 1.0)
     for grid in GRIDS[::2]:
@@ -123,7 +136,7 @@ def test_ewald_does_not_depend_on_the_ranks():
     np.testing.assert_allclose(virial, want.virial, rtol=0, atol=1e-11 * abs(want.energy))
 
 
-def test_the_same_bits_twice():
+def test_the_same_bits_twice(mesh_of_ranks):
     cell, grid = CELLS["garnet"], GRIDS[-1]
     chosen = choose_coulomb("spme", 1e-5, 9.0, cell[0], cell[1], counts_of(cell))
     first, second = (on_ranks(Spme, chosen, cell, grid) for _ in range(2))
