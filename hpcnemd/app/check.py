@@ -200,9 +200,11 @@ def run_lines(loaded, prepared, ranks):
         yield f"relaxed first: at most {prepared.relaxation.steps} steps, until no force component is above {prepared.relaxation.force:g} eV/angstrom"
     yield f"{run.temperature:g} K, time step {run.timestep:g} fs, thermostat {run.thermostat.kind}" + (
         f" ({run.thermostat.time:g} fs, on {run.thermostat.group})" if run.thermostat.kind != "none" else "")
+    if getattr(run, "anneal", 0):
+        yield (f"annealed first: {run.steps(run.anneal)} steps, half of them at {run.anneal_temperature:g} K, then down to {run.temperature:g} K in even steps")
     if run.npt:
         bar = run.barostat
-        yield (f"constant pressure {in_unit(bar.pressure, 'GPa'):g} GPa first, {prepared.schedule.npt} steps, {bar.coupling}; then all replicas keep the mean cell of "
+        yield (f"constant pressure {in_unit(bar.pressure, 'GPa'):g} GPa first, {prepared.schedule.constant_pressure} steps, {bar.coupling}; then all replicas keep the mean cell of "
                "its second half")
     steps = [run.steps(one) for one in (run.equilibrate, run.settle, run.measure)]
     yield (f"equilibrate {steps[0]}, settle {steps[1]}, measure {steps[2]} steps = {run.n_blocks} blocks of {run.block_steps} "

@@ -191,7 +191,7 @@ def _tell(loaded, prepared, path, folder, seen, rates, wanted, write, pilot):
     from ..analysis.planning import make_plan
     from ..experiments.ionic_conductivity.estimate import LEAST_MEMORY
     run = loaded.deck.run
-    plan = make_plan(seen, wanted["error"], run.npt + run.equilibrate, run.settle, run.timestep, prepared.schedule.sample * run.timestep, LEAST_MEMORY, wanted["ranks"], rates)
+    plan = make_plan(seen, wanted["error"], run.anneal + run.npt + run.equilibrate, run.settle, run.timestep, prepared.schedule.sample * run.timestep, LEAST_MEMORY, wanted["ranks"], rates)
     keys = deck_keys(loaded.deck, plan)
     for line in plan_lines(plan, rates, wanted["ranks"]):
         print(line)

@@ -12,7 +12,7 @@ CASES = {
     "llzo_1000K": ("llzo_192_1000K.toml", {}, "Li", 'drift_velocity = "0.40 angstrom/ps"', "0.045 V/angstrom", "320 ps"),
     "llzo_700K": ("llzo_cubic.toml", {"build": '"llzo_cubic"\nlattice = "13.12 angstrom"', "temperature": '"700 K"', "replicas": 4}, "Li",
                   'drift_velocity = "0.20 angstrom/ps"', "0.0317 V/angstrom", "800 ps"),
-    "agi_573K": ("agi_256.toml", {"replicas": 4, "measure": '"400 ps"', "blocks": 50}, "Ag", 'current_density = "2.2e6 A/cm^2"', "0.011 V/angstrom", "800 ps"),
+    "agi_573K": ("agi_256.toml", {"replicas": 4, "measure": '"800 ps"', "blocks": 100}, "Ag", 'current_density = "2.2e6 A/cm^2"', "0.011 V/angstrom", "1600 ps"),
 }
 
 
@@ -21,7 +21,7 @@ def three_ways(name):
     file, changes, ion, current, field, length = CASES[name]
     mobile = f'mobile = ["{ion}"]'
     modes = {"current": (['kind = "constant_current"', current, mobile], {}), "field": (['kind = "constant_field"', f'field = "{field}"', mobile], {}),
-             "equilibrium": (['kind = "none"', mobile], {"measure": f'"{length}"', "blocks": 40})}
+             "equilibrium": (['kind = "none"', mobile], {"measure": f'"{length}"', "blocks": 80 if file.startswith("agi") else 40})}
     return {mode: run(f"{name}_{mode}", deck_of(file, drive, **(changes | more)), RUNS) for mode, (drive, more) in modes.items()}
 
 

@@ -45,6 +45,7 @@ class PointTable(Table):
     direction: Directions | None = Key(None, description="and this direction, or these")
     leave_out: bool = Key(False, description="do not run them")
     lattice: Lattice | None = Key(None, description="edges of the cell")
+    anneal: Duration | None = Key(None, description="time of an annealing at run.anneal_temperature and down from there")
     equilibrate: Duration | None = Key(None, description="time at the temperature before the drive is switched on")
     settle: Duration | None = Key(None, description="time under the drive before the measurement")
     measure: Time | None = Key(None, description="time of the measurement")

@@ -17,7 +17,7 @@ def point_lines(prepared):
     for k, (point, run) in enumerate(zip(prepared.points, prepared.runs)):
         deck = run.deck.run
         yield (f"{k:3d}  {point.name}: {len(run.system.species)} ions, cell {' x '.join(f'{edge:.5g}' for edge in run.system.box.edges)} angstrom, "
-               f"{deck.replicas} x {deck.measure / 1e3:g} ps after {(deck.npt + deck.equilibrate + deck.settle) / 1e3:g} ps{_drive(run)}")
+               f"{deck.replicas} x {deck.measure / 1e3:g} ps after {(deck.anneal + deck.npt + deck.equilibrate + deck.settle) / 1e3:g} ps{_drive(run)}")
 
 
 def _drive(run):

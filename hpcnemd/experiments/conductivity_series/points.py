@@ -14,7 +14,7 @@ from ..tables import problems_of
 from .deck import LEVELS
 
 ROUTES = {"constant_current": "current", "constant_field": "field", "none": "equilibrium"}
-CHANGES = ("equilibrate", "settle", "measure", "blocks", "block", "replicas")
+CHANGES = ("anneal", "equilibrate", "settle", "measure", "blocks", "block", "replicas")
 
 
 @dataclass(frozen=True)

@@ -26,24 +26,24 @@ def barostat_of(run, lengths):
 
 
 class CellRecord(Observer):
-    """Averages over CELL_BLOCKS blocks of a phase of `steps` steps, sampled after each change of the cell. `moves` (5,): the barostat's variables at the end;
+    """Averages over CELL_BLOCKS blocks of a phase of `steps` steps after step `first`, sampled after each change of the cell. `moves` (5,): the barostat's variables at the end;
     `ledger` eV: change of the energy + heat - what the changes of the cell brought in, since the phase began."""
     needs_energy = True
 
-    def __init__(self, every, steps):
+    def __init__(self, every, first, steps):
         super().__init__(every)
-        self.steps, self.block = steps, max(1, steps // CELL_BLOCKS)
+        self.first, self.steps, self.block = first, steps, max(1, steps // CELL_BLOCKS)
         self.sums, self.counts = np.zeros((CELL_BLOCKS, COLUMNS)), np.zeros(CELL_BLOCKS)
         self.moves, self.ledger, self.energy_start = np.zeros(5), np.nan, np.nan
 
     def due(self, step):
-        return step % self.every == 0 and step <= self.steps
+        return step % self.every == 0 and 0 < step - self.first <= self.steps
 
     def begin(self, sim):
         self.energy_start = sim.energy
 
     def observe(self, sim):
-        block = min((sim.step - 1) // self.block, CELL_BLOCKS - 1)
+        block = min((sim.step - self.first - 1) // self.block, CELL_BLOCKS - 1)
         self.sums[block] += (*sim.state.box.lengths, *(np.diag(pressure_tensor(sim)) * PRESSURE_GPA), sim.temperature)
         self.counts[block] += 1
         self.moves = sim.barostat.variables()
@@ -76,7 +76,7 @@ def collect(result, arrays, attrs, memory):
         if found is not None:
             result.numbers["cell"] = found | ({"skew": np.asarray(attrs["skew"]).tolist()} if "skew" in attrs else {})
             good = np.isfinite(arrays["cell_edges"]).all(axis=(1, 2))
-            result.curves["cell"] = _middles(0.0, length, CELL_BLOCKS), np.asarray(arrays["cell_edges"])[good]
+            result.curves["cell"] = _middles(float(attrs.get("anneal", 0.0)), length, CELL_BLOCKS), np.asarray(arrays["cell_edges"])[good]
     if "site_occupation" in arrays:
         result.numbers["sites"], result.curves["order"] = sites(arrays, attrs, memory)
 
@@ -112,7 +112,7 @@ def _stored(comm, folder, schedule):
     saved = checkpoint.load_latest(comm, folder)
     if saved is None or saved.step < schedule.npt or "cell" not in saved.tree:
         return None
-    record = CellRecord(1, schedule.npt)
+    record = CellRecord(1, schedule.anneal, schedule.constant_pressure)
     record.restore(saved.tree["cell"])
     return record.averages(), np.array(saved.tree["common_cell"])
 
@@ -161,8 +161,8 @@ def sites(arrays, attrs, memory):
     if "cell_site_occupation" in arrays:
         parts["constant_pressure"] = [np.asarray(row)[KEPT] for row in arrays["cell_site_occupation"] if np.isfinite(row).all()]
     out, lines = {}, []
-    begun = sum(float(attrs.get(name, 0.0)) for name in ("npt", "equilibrate", "settle"))
-    spans = {"measurement": (begun, float(attrs["block"])), "constant_pressure": (float(attrs.get("npt", 0.0)) / 2, float(attrs.get("npt", 0.0)) / CELL_BLOCKS)}
+    begun = sum(float(attrs.get(name, 0.0)) for name in ("anneal", "npt", "equilibrate", "settle"))
+    spans = {"measurement": (begun, float(attrs["block"])), "constant_pressure": (float(attrs.get("anneal", 0.0)) + float(attrs.get("npt", 0.0)) / 2, float(attrs.get("npt", 0.0)) / CELL_BLOCKS)}
     for part, rows in sorted(parts.items()):
         if not rows:
             continue

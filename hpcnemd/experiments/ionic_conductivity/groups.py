@@ -70,7 +70,7 @@ def run(prepared, layout, folder, text="", progress=None):
         return begin_one(prepared, layout, folder, index, journal, record, tell)
     rows, statuses, stopped, problem = {}, {}, False, None
     try:
-        if prepared.schedule.npt:
+        if prepared.schedule.constant_pressure:
             prepared, stopped = settle(prepared, layout, stop, partial(checkpoint_folder, folder), lambda index: build(prepared, layout, folder, index, journal),
                                        journal, tell)
         if stopped:

@@ -51,7 +51,7 @@ def driven_deck(deck, replicas, found, length=None):
     wanted = ENTROPY * BOLTZMANN * settings.temperature / (guess / SIEMENS_PER_METRE * field ** 2 * settings.volume) / replicas if guess else LONGEST
     measure = length or min(LONGEST, max(SHORTEST, wanted))
     drive = deck.drive.model_copy(update={"kind": "constant_field", "current_density": None, "drift_velocity": None, "field": field})
-    return _short(deck, replicas, drive, measure, {"npt": 0.0, "barostat": BarostatTable(), "equilibrate": 0.0, "settle": max(SETTLE, deck.run.settle)})
+    return _short(deck, replicas, drive, measure, {"anneal": 0.0, "anneal_temperature": None, "npt": 0.0, "barostat": BarostatTable(), "equilibrate": 0.0, "settle": max(SETTLE, deck.run.settle)})
 
 
 def _short(deck, replicas, drive, measure, changes):

@@ -76,7 +76,7 @@ def schema(prepared):
     for name, (count, points, first, shape, unit, text) in _CORRELATED.items():
         table[name] = ((len(correlator.lags(points, count(schedule), first)), *(species if n is None else n for n in shape)), "<f8", unit, text)
     table["final_position"] = ((len(system.species), 3), "<f8", "angstrom", "last positions, in the box, by particle id")
-    if schedule.npt:
+    if schedule.constant_pressure:
         table["cell_edges"] = ((CELL_BLOCKS, 3), "<f8", "angstrom", "mean edges of the cell in blocks of the phase at constant pressure")
         table["cell_pressure"] = ((CELL_BLOCKS, 3), "<f8", "GPa", "mean diagonal of the pressure tensor in those blocks")
         table["cell_temperature"] = ((CELL_BLOCKS,), "<f8", "K", "mean temperature in those blocks")
@@ -85,7 +85,7 @@ def schema(prepared):
     if prepared.sites is not None:
         classes = len(prepared.sites.labels)
         table["site_occupation"] = ((blocks, classes), "<f8", "", "mobile ions per site of each class")
-        if schedule.npt:
+        if schedule.constant_pressure:
             table["cell_site_occupation"] = ((CELL_BLOCKS, classes), "<f8", "", "the same in blocks of the phase at constant pressure")
     for name, text in (("blocks_done", "finished blocks"), ("samples_done", "samples taken"), ("steps_done", "steps done")):
         table[name] = ((), "<i8", "", text)
@@ -114,7 +114,7 @@ def attributes(prepared):
     return grain | wished | sites | times | {"mode": deck.drive.kind, "temperature": run.temperature, "volume": system.box.volume, "box": system.box.lengths,
             "block": schedule.block * run.timestep, "sample": schedule.sample * run.timestep, "timestep": run.timestep,
             "equilibrate": (schedule.equilibrate - schedule.npt) * run.timestep, "settle": (schedule.settle - schedule.equilibrate) * run.timestep,
-            "npt": schedule.npt * run.timestep, "barostat_time": run.barostat.time, "species": names, "counts": np.asarray(system.counts, np.int64), "charges": system.kinds.formal_charge,
+            "anneal": schedule.anneal * run.timestep, "npt": schedule.constant_pressure * run.timestep, "barostat_time": run.barostat.time, "species": names, "counts": np.asarray(system.counts, np.int64), "charges": system.kinds.formal_charge,
             "mass": system.kinds.mass, "colour": colour.charge,
             "mobile": mobile, "direction": direction, "axis": colour.axis, "lags": lags, "particle_species": system.species.astype(np.int32),
             "thermostat": run.thermostat.kind, "truncation": system.truncation, "cutoff": system.cutoff, "forcefield": system.forcefield.name}

@@ -22,7 +22,7 @@ from ..system import simulation_of
 from ..tables import CELL_BLOCKS
 from .cell import CellRecord, barostat_of
 from .record import correlations
-from .schedule import divisor
+from .schedule import divisor, temperature_of, without_drive
 
 PILOT_X = 0.44       # q E a / 2 kT of the pilot run: 80 % of the hop model's 5 % limit, for hops of 2 angstrom
 PILOT_HOP = 2.0      # angstrom
@@ -44,13 +44,13 @@ class Replica:
         self.series = Series(schedule.sample, schedule.settle, schedule.samples, n_species)
         self.tracer = TracerDisplacements(schedule.tracer, schedule.settle, schedule.samples * schedule.sample // schedule.tracer + 1,
                                           schedule.lags, n_species)
-        self.cell = CellRecord(deck.run.barostat.every, schedule.npt) if schedule.npt else None
+        self.cell = CellRecord(deck.run.barostat.every, schedule.anneal, schedule.constant_pressure) if schedule.constant_pressure else None
         self.order = {}                         # phase -> SiteOccupation
         if prepared.sites is not None:
             self.order["measure"] = SiteOccupation(prepared.sites, schedule.tracer, schedule.settle, schedule.block, schedule.blocks)
-            if schedule.npt:
-                length = schedule.npt // CELL_BLOCKS
-                self.order["npt"] = SiteOccupation(prepared.sites, divisor(length, schedule.tracer), 0, length, CELL_BLOCKS)
+            if schedule.constant_pressure:
+                length = schedule.constant_pressure // CELL_BLOCKS
+                self.order["npt"] = SiteOccupation(prepared.sites, divisor(length, schedule.tracer), schedule.anneal, length, CELL_BLOCKS)
         self.pilot = None
         self.phase = None
         self.saved_at, self.saved_step = time.monotonic(), 0
@@ -80,8 +80,9 @@ class Replica:
         wanted = self.prepared.relaxation
         if wanted.steps:
             self.relaxed = relax(sim, wanted.steps, wanted.force)
-        draw_velocities(self.comm, sim.state, run.temperature, run.seed, self.index)
-        self._enter(self.prepared.schedule.phase(0))
+        first = self.prepared.schedule.phase(0)
+        draw_velocities(self.comm, sim.state, temperature_of(run, first), run.seed, self.index)
+        self._enter(first)
         sim.start()
         self._begin_records()
 
@@ -99,7 +100,7 @@ class Replica:
     def _resume(self, saved, same_grid):
         meta, rows = saved.tree, saved.arrays
         self._check_identity(meta["identity"])
-        if meta["phase"] not in ("npt", "equilibrate"):         # a pilot may have chosen it
+        if not without_drive(meta["phase"]):         # a pilot may have chosen it
             self.drive_value = float(meta["drive_value"])
         self._enter(str(meta["phase"]))
         restore(self.sim, meta["simulation"], rows, same_grid)
@@ -149,7 +150,7 @@ class Replica:
         """Drive and thermostat of a phase."""
         deck, sim, colour = self.prepared.deck, self.sim, self.prepared.colour
         kind = deck.drive.kind
-        if phase in ("npt", "equilibrate"):
+        if without_drive(phase):
             drive = Drive()
         elif phase == "pilot":
             charge = np.abs(colour.charge[colour.mobile]).max()
@@ -160,7 +161,7 @@ class Replica:
         else:
             drive = Drive("constant_current" if kind == "zero_current" else kind, self.drive_value if kind != "none" else 0.0)
         bath = deck.run.thermostat
-        thermostat, on = make_thermostat(bath.kind, deck.run.temperature, colour, drive.driven, sim.timestep, bath.time, bath.chain, bath.group)
+        thermostat, on = make_thermostat(bath.kind, temperature_of(deck.run, phase), colour, drive.driven, sim.timestep, bath.time, bath.chain, bath.group)
         if self.phase is not None and thermostat.kind == sim.thermostat.kind == "nose_hoover":
             thermostat.restore(sim.thermostat.variables())
         self.phase = phase
@@ -193,7 +194,7 @@ class Replica:
             phase = schedule.phase(sim.step)
             if phase != self.phase:
                 self._change(phase)
-            end = getattr(schedule, phase)
+            end = schedule.end(phase)
             pause = min(end, sim.step + schedule.block - (sim.step - schedule.settle) % schedule.block)
             observers = {"measure": (self.blocks, self.series, self.tracer), "pilot": (self.pilot,), "npt": (self.cell,)}.get(phase, ()) + tuple(extra)
             observers += tuple(order for when, order in self.order.items() if when == phase)
@@ -221,6 +222,9 @@ class Replica:
         if left == "npt":
             self._take_cell()
         self.sim.take_stock()
+        if phase == "npt":
+            self.sim.evaluate(observe=True)
+            self.cell.begin(self.sim)
         if phase == "measure":
             self._begin_measurement()
 
@@ -252,7 +256,7 @@ class Replica:
         if self.order:
             tree["order"] = {phase: order.tree() for phase, order in self.order.items()}
         if self.cell is not None:
-            tree |= {"cell": self.cell.tree(), "common_cell": np.full(3, np.nan) if self.phase == "npt" else self.prepared.system.box.lengths}
+            tree |= {"cell": self.cell.tree(), "common_cell": np.full(3, np.nan) if self.phase == "npt" or self.phase.startswith("anneal") else self.prepared.system.box.lengths}
         if self.pilot is not None:
             tree["pilot"] = self.pilot.tree()
         tracer = self.tracer.rows()
