@@ -20,8 +20,8 @@ def advance(sim, until, observers=(), stop=None):
         half kick; drive: project onto the current
         drift
         list still safe? (voted)   yes: refresh ghosts   no: migrate, sort, halo, build lists
-        forces: mesh part, pair part; fold
-        half kick; one reduction; drive: project; thermostat half step
+        forces: charges on the mesh set out, pair part, forces on ghosts set out, mesh part, both arrive
+        half kick; one reduction, the net force of the mesh in it; drive: project; thermostat half step
         barostat, where one is due: strain the cell; lists and forces once more
         observers that are due
         stop? (voted with the lists)

@@ -5,6 +5,7 @@ Error estimates hold for uncorrelated charges: real space Kolafa and Perram, Mol
 influence function of Ballenegger, Cerda, Holm, J. Chem. Theory Comput. 8, 936 (2012)."""
 import math
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -43,8 +44,7 @@ class CoulombSettings:
     force_scale: float
 
 
-@dataclass(frozen=True)
-class MeshResult:
+class MeshResult(NamedTuple):
     """`energy` (eV, self energy included) and `virial` (3, 3) (eV, sum r_a f_b) are this rank's share and None where not observed;
     `net_force` (3,) eV/angstrom: sum of the reciprocal forces before its removal, where it is removed; of all ranks from `compute`, of this one from `finish`."""
     energy: float | None
