@@ -4,7 +4,7 @@ The list is built for cutoff + skin and stays right while no particle has moved 
 list point to them. Everything depends on the positions and on the order of rows only, so equal rows give equal bits."""
 import functools
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -22,6 +22,7 @@ from .pair_table import PairTable
 
 SHAPES = {"double": {"plain": (1, 1), "avx2": (2, 1), "avx512": (2, 2)},           # path -> (rows of j in a vector, vectors at once)
           "mixed": {"plain": (1, 1), "avx2": (2, 1), "avx512": (4, 2)}}
+FULL_SHAPES = {"double": {"avx2": (1, 2), "avx512": (2, 2)}, "mixed": {"avx2": (2, 2), "avx512": (4, 2)}}         # of full lists
 LARGEST_EXPONENT = {"double": 1000, "mixed": 125}       # the vector code's exp has no guard against underflow
 FLOAT32 = 2.0**-23
 CLUSTER = 12            # list entries that take as long as what a cluster costs beside its list
@@ -76,20 +77,24 @@ class PairForces:
         self.path = path if not self.table.tabulated and self.table.largest_exponent < LARGEST_EXPONENT[precision] else "plain"
         beta = coulomb.beta if coulomb else 0.0
         force, energy = ewald_polynomials(beta, self.cutoff, precision) if coulomb and self.path != "plain" else ((0.0,), (0.0,))
-        rows, unroll = SHAPES[precision][self.path]
-        plan = self.table.plan(self.path, precision, max(len(force) - 1, 1) if coulomb else 0, rows, unroll)
+        plan = self.table.plan(self.path, precision, max(len(force) - 1, 1) if coulomb else 0)
+        rows, unroll = (FULL_SHAPES if plan.full else SHAPES)[precision][self.path]
+        plan = replace(plan, rows=rows, unroll=unroll)
         self.plan = plan
-        self._multiple, self._build_list = plan.multiple, builder(self.path)
+        self._multiple, self._build_list, self._groups = plan.multiple, builder(self.path), plan.groups * len(kinds.names)
         self.rescale(box)
         self._numbers = (*map(real, (self.cutoff**2, 2 / self.cutoff**2, beta, *self.table.switch_numbers)),
                          *(aligned(np.repeat(c, 4 * rows), real) for c in (force, energy, exp2_polynomial(precision))), self.table.pieces.astype(real))
         self._parameter_table = self.table.parameters(plan).astype(real)
         lane, row = np.arange(4), np.arange(4)
-        self._earlier = np.ascontiguousarray((lane[None, :] < row[:, None]).astype(real).ravel())     # inside a cluster: i before j
+        if plan.full:                   # inside a cluster: i that are not j, behind a row of none
+            self._partners = np.concatenate((np.zeros(4), (lane[None, :] != row[:, None]).ravel())).astype(real)
+        else:                           # i before j
+            self._partners = np.ascontiguousarray((lane[None, :] < row[:, None]).astype(real).ravel())
         self._observed = np.zeros(8)
         self.threads, self._team = int(threads), team_of(int(threads))
         self._scratch = [scratch(plan) for _ in range(self.threads)]
-        self._slots = self._owned_slots = self._clusters = self.list_length = 0
+        self._slots = self._owned_slots = self._receiving = self._clusters = self.list_length = 0
         self._reserve(64)
         self._neighbour, self._pieces = np.zeros(4096, np.int32), []
         self.reference = np.zeros((0, 3))
@@ -130,8 +135,9 @@ class PairForces:
         self._rows, self._force = np.zeros(4 * room, self._place), np.zeros(4 * room)
         self._others = [np.zeros(4 * room) for _ in range(1, self.threads)]             # forces that the other threads have summed
         self._f = [np.zeros(room) for _ in range(3)]
-        self._found = np.zeros((kinds, room), np.int32)
-        self._pointer = np.zeros(room // 4 * kinds + 1, np.int64)
+        groups = self._groups
+        self._found = np.zeros((groups + 1) * room, np.int32)
+        self._pointer = np.zeros(room // 4 * groups + 1, np.int64)
         self._parameters = np.zeros(room * kinds * self._parameter_table.shape[2], self._parameter_table.dtype)
 
     def build(self, state):
@@ -156,6 +162,7 @@ class PairForces:
         self._owned_slots = owned.sort(position, 0, n, 4, self._slot_row)
         self._slots = self._owned_slots + (ghost.sort(position, n, ghosts, 1, self._slot_row[self._owned_slots:]) if ghosts else 0)
         self._clusters = self._owned_slots // 4
+        self._receiving = self._owned_slots if self.plan.full else 0        # first slot that gets forces as j
         centre = 0.5 * (lowest + highest)
         reach = 0.5 * max((highest - lowest).tolist()) + self.list_radius
         neighbours.fill_slots(position, state.species, self._slot_row, self._slots, centre, *self._near, self._species)
@@ -178,7 +185,7 @@ class PairForces:
             """(length, neighbour) of the list of the clusters [foremost, end)."""
             ranges = np.empty((max(owned.columns, ghost.columns), 2), np.int32)
             while True:
-                used = self._build_list(*self._near, self._species, self._slot_row, foremost, end, kinds, self.list_radius, margin, *near, self._multiple,
+                used = self._build_list(*self._near, self._species, self._slot_row, foremost, end, kinds, int(self.plan.full), self.list_radius, margin, *near, self._multiple,
                                         self._slots, found, ranges, pointer, neighbour)
                 if used >= 0:
                     return used, neighbour
@@ -190,7 +197,7 @@ class PairForces:
 
     def _list_by_threads(self, part):
         """The lists of the parts, one behind the other: the same as of one thread."""
-        team, kinds = self._team, len(self.kinds.names)
+        team, groups = self._team, self._groups
         edges, used = team.edges(self._clusters), [0] * team.size
         if not self._pieces or self._pieces[0][1].shape != self._pointer.shape:
             self._pieces = [(np.empty_like(self._found), np.empty_like(self._pointer), np.zeros(len(self._neighbour), np.int32)) for _ in range(team.size)]
@@ -208,19 +215,19 @@ class PairForces:
 
         def copy(k):
             _, pointer, neighbour = self._pieces[k]
-            rows = slice(int(edges[k]) * kinds + 1, int(edges[k + 1]) * kinds + 1)
+            rows = slice(int(edges[k]) * groups + 1, int(edges[k + 1]) * groups + 1)
             self._pointer[rows] = pointer[rows] + ends[k]
             self._neighbour[ends[k]:ends[k + 1]] = neighbour[:used[k]]
         team.run(copy)
 
     def add_work(self, state, entry, particle, per_length, histogram):
         """histogram (3, bins) int64 += the work of the lists (see kernels.work); returns its sum."""
-        return int(add_work(self.box.upright(state.position[:state.n_owned]), self._slot_row, self._clusters, len(self.kinds.names), self._pointer, entry, particle, per_length, histogram))
+        return int(add_work(self.box.upright(state.position[:state.n_owned]), self._slot_row, self._clusters, self._groups, self._pointer, entry, particle, per_length, histogram))
 
     def compute(self, state, observe):
         """Adds the pair forces (eV/angstrom) to rows [0, n_all) of state.force, ghosts included; returns a PairResult if `observe`, else None."""
         if self._clusters:
-            slots = self._slot_row, self._owned_slots, self._slots
+            slots = self._slot_row, self._owned_slots, self._slots, self._receiving
             if self.precision == "mixed":
                 box, per_length, position = self.box, 2**32 / self.period, state.position
                 if box.tilted:
@@ -233,7 +240,7 @@ class PairForces:
                 self._part(observe, 0, self._clusters, self._force, self._observed, self._scratch[0])
             else:
                 self._by_threads(observe)
-            pair_slots.scatter_forces(state.force, self._slot_row, self._owned_slots, self._slots, self._force, *self._f)
+            pair_slots.scatter_forces(state.force, *slots, self._force, *self._f)
         if not observe:
             return None
         short, far, xx, yy, zz, xy, xz, yz = self._observed if self._clusters else np.zeros(8)
@@ -243,23 +250,23 @@ class PairForces:
     def _part(self, observe, foremost, end, force, observed, work):
         """Pairs of the clusters [foremost, end); `work`: the scratch of one thread."""
         self.kernel(bool(observe), *self._xyz, self._rows, self._species, foremost, end, len(self.kinds.names), self._pointer, self._neighbour,
-                    self._parameters, self._earlier, *self._units, *self._numbers, force, *self._f, observed, *work)
+                    self._parameters, self._partners, *self._units, *self._numbers, force, *self._f, observed, *work)
 
     def _by_threads(self, observe):
         """Clusters in parts of equal work, counted as entries of the list (and a few for each cluster); sums of the parts in their order."""
-        team, kinds = self._team, len(self.kinds.names)
-        work = self._pointer[:self._clusters * kinds + 1:kinds] + CLUSTER * np.arange(self._clusters + 1)
+        team, groups = self._team, self._groups
+        work = self._pointer[:self._clusters * groups + 1:groups] + CLUSTER * np.arange(self._clusters + 1)
         edges = np.searchsorted(work, team.edges(int(work[-1])))
         edges[0], edges[-1] = 0, self._clusters
-        force, observed = [self._force, *self._others], np.zeros((team.size, 8))
+        force, observed, received = [self._force, *self._others], np.zeros((team.size, 8)), slice(4 * self._receiving, 4 * self._slots + 4)
 
         def part(k):
             if k:
-                force[k][:4 * self._slots + 4] = 0.0
+                force[k][received] = 0.0
             self._part(observe, int(edges[k]), int(edges[k + 1]), force[k], observed[k], self._scratch[k])
         team.run(part)
         for other in self._others:
-            self._force[:4 * self._slots + 4] += other[:4 * self._slots + 4]
+            self._force[received] += other[received]
         self._observed = observed.sum(axis=0)
 
 

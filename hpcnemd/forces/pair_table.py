@@ -82,9 +82,9 @@ class PairTable:
                 count += len(pieces)
         return (np.concatenate(flat) if flat else np.zeros(4)), first
 
-    def plan(self, path, precision, degree, rows, unroll):
-        """KernelPlan for the terms that occur."""
-        return KernelPlan(path, precision, degree, self.exponential, self.powers, self.shifted, self.switched, self.contact, self.tabulated, rows, unroll)
+    def plan(self, path, precision, degree):
+        """KernelPlan for the terms that occur, of one row and one vector."""
+        return KernelPlan(path, precision, degree, self.exponential, self.powers, self.shifted, self.switched, self.contact, self.tabulated)
 
     def parameters(self, plan):
         """(s, s, p) in the order of parameter_names(plan)."""

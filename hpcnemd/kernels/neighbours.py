@@ -3,7 +3,8 @@
 Particles stand in slots: owned ones in columns along z, then the ghosts in columns of their own. The slots follow one path through the columns, up one and down
 the next, and each column lies beside the one before it: so 4 slots in a row are neighbours in space, also where they belong to two columns, and only the
 last cluster of all is filled up. A pair enters the list when the j lies within the list radius of any of the four.
-Half lists: j after its cluster among the owned, and every ghost (ghosts come as a half shell). Pairs inside a cluster are not in the list.
+Half lists: j after its cluster among the owned, and every ghost (ghosts come as a half shell). Full lists: every owned j outside the cluster, and the ghosts in groups
+of their own behind the owned. Pairs inside a cluster are not in the list.
 Distances are taken in float32 with a margin above their rounding: the list may hold a pair too many, never one too few."""
 import math
 
@@ -139,6 +140,7 @@ def slot_ranges(bounds, radius, geometry, shape, bin_start, lowest_slot, ranges)
     """Ranges of slots that may lie within `radius` of the bounds, into ranges (m, 2); returns their number. geometry: origin x, y, z, widths x, y and
     bin height; shape: columns in x, in y, bins; slots below lowest_slot are left out."""
     nx, ny, bins = shape[0], shape[1], shape[2]
+    per_height = 1.0 / geometry[5]
     a0 = min(max(int(math.floor((bounds[0] - radius - geometry[0]) / geometry[3])), 0), nx - 1)
     a1 = min(max(int(math.floor((bounds[1] + radius - geometry[0]) / geometry[3])), 0), nx - 1)
     b0 = min(max(int(math.floor((bounds[2] - radius - geometry[1]) / geometry[4])), 0), ny - 1)
@@ -154,8 +156,8 @@ def slot_ranges(bounds, radius, geometry, shape, bin_start, lowest_slot, ranges)
             if room <= 0.0:
                 continue
             reach = math.sqrt(room)
-            low = min(max(int((bounds[4] - reach - geometry[2]) / geometry[5]), 0), bins - 1)
-            high = min(max(int((bounds[5] + reach - geometry[2]) / geometry[5]), 0), bins - 1)
+            low = min(max(int((bounds[4] - reach - geometry[2]) * per_height), 0), bins - 1)
+            high = min(max(int((bounds[5] + reach - geometry[2]) * per_height), 0), bins - 1)
             c = column_number(a, b, ny)
             if c % 2:
                 low, high = bins - 1 - high, bins - 1 - low
@@ -168,50 +170,55 @@ def slot_ranges(bounds, radius, geometry, shape, bin_start, lowest_slot, ranges)
 
 
 @njit(cache=True, error_model="numpy")
-def append_groups(c, kinds, found, number, multiple, dummy, pointer, neighbour, used):
-    """The j found for cluster c, species by species, behind neighbour[:used], each group filled up with `dummy`; returns the new length or -1 when full."""
-    need = used
-    for t in range(kinds):
+def append_groups(c, groups, found, number, multiple, dummy, pointer, neighbour, used):
+    """The j found for cluster c, group by group, behind neighbour[:used], each group filled up with `dummy`; returns the new length or -1 when full."""
+    need, room = used, found.size // (groups + 1)
+    for t in range(groups):
         need += (number[t] + multiple - 1) // multiple * multiple
     if need > neighbour.size:
         return -1
-    for t in range(kinds):
+    for t in range(groups):
         for k in range(number[t]):
-            neighbour[used + k] = found[t, k]
+            neighbour[used + k] = found[t * room + k]
         used += number[t]
         while used % multiple:
             neighbour[used] = dummy
             used += 1
-        pointer[c * kinds + t + 1] = used
+        pointer[c * groups + t + 1] = used
     return used
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def build_plain(x, y, z, slot_species, slot_row, foremost, clusters, kinds, radius, margin, owned_geometry, owned_shape, owned_bins, ghost_geometry, ghost_shape, ghost_bins,
-                ghosts, multiple, dummy, found, ranges, pointer, neighbour):
-    """The list of the clusters [foremost, clusters) into pointer (clusters * kinds + 1,) and neighbour; returns its length, or -1 when neighbour is too short.
-    radius: list radius; margin: bound of the rounding of float32 distances. found (kinds, slots + 16) and ranges (m, 2) are work space."""
+def build_plain(x, y, z, slot_species, slot_row, foremost, clusters, kinds, full, radius, margin, owned_geometry, owned_shape, owned_bins, ghost_geometry, ghost_shape,
+                ghost_bins, ghosts, multiple, dummy, found, ranges, pointer, neighbour):
+    """The list of the clusters [foremost, clusters) into pointer (clusters * groups + 1,) and neighbour; returns its length, or -1 when neighbour is too short.
+    groups: kinds, or twice as many in a `full` list. radius: list radius; margin: bound of the rounding of float32 distances. found ((groups + 1) (slots + 16),) and
+    ranges (m, 2) are work space."""
     square = np.float32((radius + margin)**2)
+    groups = kinds * (1 + full)
+    room = found.size // (groups + 1)
     bounds = np.empty(6)
-    number = np.zeros(kinds, np.int64)
-    pointer[foremost * kinds] = 0
-    used = pointer[foremost * kinds]                   # not the literal 0, for which callees would be compiled once more
+    number = np.zeros(groups, np.int64)
+    pointer[foremost * groups] = 0
+    used = pointer[foremost * groups]                   # not the literal 0, for which callees would be compiled once more
     for c in range(foremost, clusters):
         count = cluster_bounds(x, y, z, slot_row, c, bounds)
         number[:] = 0
         for part in range(2 if ghosts else 1):
-            geometry, shape, bins, lowest = (owned_geometry, owned_shape, owned_bins, WIDTH * (c + 1)) if part == 0 else (ghost_geometry, ghost_shape, ghost_bins, 0 * c)
+            geometry, shape, bins, lowest = (owned_geometry, owned_shape, owned_bins, WIDTH * (c + 1) * (1 - full)) if part == 0 else (ghost_geometry, ghost_shape, ghost_bins, 0 * c)
             n = slot_ranges(bounds, radius + margin, geometry, shape, bins, lowest, ranges)
             for k in range(n):
                 for j in range(ranges[k, 0], ranges[k, 1]):
+                    if j // WIDTH == c:
+                        continue
                     for i in range(WIDTH * c, WIDTH * c + count):
                         dx, dy, dz = x[i] - x[j], y[i] - y[j], z[i] - z[j]
                         if dx * dx + dy * dy + dz * dz < square:
-                            t = slot_species[j]
-                            found[t, number[t]] = j
+                            t = slot_species[j] + kinds * part * full
+                            found[t * room + number[t]] = j
                             number[t] += 1
                             break
-        used = append_groups(c, kinds, found, number, multiple, dummy, pointer, neighbour, used)
+        used = append_groups(c, groups, found, number, multiple, dummy, pointer, neighbour, used)
         if used < 0:
             return -1
     return used

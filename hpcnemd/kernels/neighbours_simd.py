@@ -3,9 +3,11 @@ import numpy as np
 from numba import njit
 
 from .neighbours import WIDTH, append_groups, build_plain, cluster_bounds, slot_ranges
-from .simd import bits, lanes, minimum, trailing_zeros
+from .simd import bits, lanes, minimum, ones
 
-load, load_one = lanes(8).load, lanes(8).load_one
+load, store, load_one = lanes(8).load, lanes(8).store, lanes(8).load_one
+# [8 m : 8 m + 8]: the lanes that the bits of m tell, in rising order, then anything
+LANES = np.array([sorted(range(8), key=lambda lane: not m >> lane & 1) for m in range(256)], np.int32).ravel()
 
 
 @njit(error_model="numpy")
@@ -16,38 +18,47 @@ def _squares(X, Y, Z, x, y, z, i):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def build_vector(x, y, z, slot_species, slot_row, foremost, clusters, kinds, radius, margin, owned_geometry, owned_shape, owned_bins, ghost_geometry, ghost_shape, ghost_bins,
-                 ghosts, multiple, dummy, found, ranges, pointer, neighbour):
+def build_vector(x, y, z, slot_species, slot_row, foremost, clusters, kinds, full, radius, margin, owned_geometry, owned_shape, owned_bins, ghost_geometry, ghost_shape,
+                 ghost_bins, ghosts, multiple, dummy, found, ranges, pointer, neighbour):
     """As neighbours.build_plain; x, y, z must have 8 elements of room behind the last slot."""
     square = np.float32((radius + margin)**2)
+    groups = kinds * (1 + full)
+    room = found.size // (groups + 1)
     bounds = np.empty(6)
-    number = np.zeros(kinds, np.int64)
-    pointer[foremost * kinds] = 0
-    used = pointer[foremost * kinds]                   # not the literal 0, for which callees would be compiled once more
+    number = np.zeros(groups, np.int64)
+    pointer[foremost * groups] = 0
+    used = pointer[foremost * groups]                   # not the literal 0, for which callees would be compiled once more
     for c in range(foremost, clusters):
         count = cluster_bounds(x, y, z, slot_row, c, bounds)
         i0 = WIDTH * c
         i1, i2, i3 = i0 + min(1, count - 1), i0 + min(2, count - 1), i0 + count - 1
         number[:] = 0
         for part in range(2 if ghosts else 1):
-            geometry, shape, bins, lowest = (owned_geometry, owned_shape, owned_bins, i0 + WIDTH) if part == 0 else (ghost_geometry, ghost_shape, ghost_bins, 0 * c)
+            geometry, shape, bins, lowest = (owned_geometry, owned_shape, owned_bins, (i0 + WIDTH) * (1 - full)) if part == 0 else (ghost_geometry, ghost_shape, ghost_bins, 0 * c)
             n = slot_ranges(bounds, radius + margin, geometry, shape, bins, lowest, ranges)
+            first = kinds * part * full
+            # of one species all that is found belongs to one group; of more it is shared out afterwards
+            begin = first * room + number[first] if kinds == 1 else groups * room
+            at = begin
             for k in range(n):
                 end = ranges[k, 1]
                 for j in range(ranges[k, 0], end, 8):
                     X, Y, Z = load(x, j), load(y, j), load(z, j)
                     nearest = minimum(minimum(_squares(X, Y, Z, x, y, z, i0), _squares(X, Y, Z, x, y, z, i1)),
                                       minimum(_squares(X, Y, Z, x, y, z, i2), _squares(X, Y, Z, x, y, z, i3)))
-                    hits = bits(nearest < square)
-                    if end - j < 8:
-                        hits &= (1 << (end - j)) - 1
-                    while hits:
-                        s = j + trailing_zeros(hits)
-                        t = slot_species[s]
-                        found[t, number[t]] = s
-                        number[t] += 1
-                        hits &= hits - 1
-        used = append_groups(c, kinds, found, number, multiple, dummy, pointer, neighbour, used)
+                    hits = bits(nearest < square) & (255 >> max(j + 8 - end, 0))
+                    if j < i0 + WIDTH and j + 8 > i0:
+                        hits &= ~(15 << (i0 - j) if j < i0 else 15 >> (j - i0))
+                    store(found, at, load(LANES, 8 * hits) + np.int32(j))
+                    at += ones(hits)
+            if kinds == 1:
+                number[first] += at - begin
+            else:
+                for k in range(begin, at):
+                    t = first + slot_species[found[k]]
+                    found[t * room + number[t]] = found[k]
+                    number[t] += 1
+        used = append_groups(c, groups, found, number, multiple, dummy, pointer, neighbour, used)
         if used < 0:
             return -1
     return used

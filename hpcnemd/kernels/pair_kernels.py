@@ -13,7 +13,7 @@ from pathlib import Path
 import numba
 from numba import config
 
-from . import coefficients, pair_source, simd, simd_rows
+from . import coefficients, pair_full, pair_source, simd, simd_rows
 
 
 @functools.cache
@@ -34,7 +34,7 @@ def folder():
 @functools.cache
 def _base_digest():
     """Digest of what generated sources import: new intrinsics must not meet old machine code."""
-    files = [module.__file__ for module in (simd, simd_rows, coefficients, pair_source)] + [__file__]
+    files = [module.__file__ for module in (simd, simd_rows, coefficients, pair_source, pair_full)] + [__file__]
     text = "".join(Path(file).read_text(encoding="utf-8") for file in files)
     return hashlib.sha256((text + numba.__version__).encode()).hexdigest()
 
@@ -42,7 +42,7 @@ def _base_digest():
 @functools.cache
 def pair_kernel(plan):
     """The compiled kernel of a KernelPlan (compiled on the first call ever, then read from the cache)."""
-    text = pair_source.source(plan)
+    text = pair_full.full_source(plan) if plan.full else pair_source.source(plan)
     name = "pair_" + hashlib.sha256((text + _base_digest()).encode()).hexdigest()[:20]
     path = folder() / f"{name}.py"
     if not path.exists():

@@ -8,9 +8,9 @@ FAR = 1.0e6         # where empty slots stand: beyond every cutoff from all part
 
 
 @njit(cache=True, error_model="numpy")
-def gather_positions(position, slot_row, owned_slots, slots, x, y, z, rows, force):
-    """Coordinates of the owned slots into x, y, z and of all slots into rows (flat, 4 a slot); forces (flat, 4 a slot) become zero.
-    Slot `slots` is the dummy that fills lists up."""
+def gather_positions(position, slot_row, owned_slots, slots, receiving, x, y, z, rows, force):
+    """Coordinates of the owned slots into x, y, z and of all slots into rows (flat, 4 a slot); forces (flat, 4 a slot) of the slots from `receiving` on, which
+    get some as j, become zero. Slot `slots` is the dummy that fills lists up."""
     for s in range(slots):
         row = slot_row[s]
         if row >= 0:
@@ -21,7 +21,7 @@ def gather_positions(position, slot_row, owned_slots, slots, x, y, z, rows, forc
         if s < owned_slots:
             x[s], y[s], z[s] = a, b, c
     rows[4 * slots], rows[4 * slots + 1], rows[4 * slots + 2] = -FAR, -FAR, -FAR
-    for k in range(4 * slots + 4):
+    for k in range(4 * receiving, 4 * slots + 4):
         force[k] = 0.0
 
 
@@ -47,7 +47,7 @@ def whole_units(upright, per_length, lengths, tilts):
 
 
 @njit(cache=True, error_model="numpy")
-def gather_fractions(position, slot_row, owned_slots, slots, per_length, middle, x, y, z, rows, force):
+def gather_fractions(position, slot_row, owned_slots, slots, receiving, per_length, middle, x, y, z, rows, force):
     """As gather_positions with int32 coordinates: position times per_length (3,) = 2^32 / period, to the nearest integer modulo 2^32.
     Around middle (3,), the middle of the box in these units, stand the particles. Half a period from it in one axis (empty slots, another axis for each
     lane) or in all three (the dummy) there is nothing within the cutoff."""
@@ -65,18 +65,22 @@ def gather_fractions(position, slot_row, owned_slots, slots, per_length, middle,
             x[s], y[s], z[s] = u, v, w
     for k in range(3):
         rows[4 * slots + k] = np.int32(np.int64(middle[k] + opposite))
-    for k in range(4 * slots + 4):
+    for k in range(4 * receiving, 4 * slots + 4):
         force[k] = 0.0
 
 
 @njit(cache=True, error_model="numpy")
-def scatter_forces(force_rows, slot_row, owned_slots, slots, force, fx, fy, fz):
-    """force_rows (n, 3) += forces of the slots: what they got as j (force) and, for owned ones, as i (fx, fy, fz)."""
+def scatter_forces(force_rows, slot_row, owned_slots, slots, receiving, force, fx, fy, fz):
+    """force_rows (n, 3) += forces of the slots: what they got as j (force, from the slot `receiving` on) and, for owned ones, as i (fx, fy, fz)."""
     for s in range(slots):
         row = slot_row[s]
         if row < 0:
             continue
-        if s < owned_slots:
+        if s < receiving:
+            force_rows[row, 0] += fx[s]
+            force_rows[row, 1] += fy[s]
+            force_rows[row, 2] += fz[s]
+        elif s < owned_slots:
             force_rows[row, 0] += force[4 * s] + fx[s]
             force_rows[row, 1] += force[4 * s + 1] + fy[s]
             force_rows[row, 2] += force[4 * s + 2] + fz[s]

@@ -54,9 +54,19 @@ class KernelPlan:
         return not others and all(n % 2 == 0 for n in self.powers)
 
     @property
+    def full(self):
+        """Every cluster lists all owned particles near it (`pair_full`): the pair function costs less than forces on both sides."""
+        return self.vector and not (self.coulomb or self.exponential or self.switched or self.contact or self.table)
+
+    @property
     def multiple(self):
         """List groups are filled up to a multiple of this."""
-        return self.rows
+        return self.rows * self.unroll if self.full else self.rows
+
+    @property
+    def groups(self):
+        """Groups of a cluster's list for each species of the particles j: where the list is full, owned ones and behind them ghosts."""
+        return 2 if self.full else 1
 
 
 def parameter_names(plan):
@@ -95,7 +105,11 @@ def _powers(name, powers, letter):
 
 
 def distance_lines(plan):
-    """Statements from r2@ to rm@ and ir@ = 1/r (or i2@ = 1/r^2); vector code takes pairs beyond the cutoff at the cutoff, so that nothing overflows."""
+    """Statements from r2@ to rm@ and ir@ = 1/r (or i2@ = 1/r^2). Vector code takes pairs beyond the cutoff at the cutoff, so that nothing overflows; where all that
+    follows is a sum of powers of 1/r, this is zero for them."""
+    if plan.full:
+        lines = ["rm@ = r2@", "near@ = r2@ < cutoff2"]
+        return lines + (["i2@ = select(near@, 1.0 / rm@, 0.0)"] if plan.even else ["ir@ = select(near@, 1.0 / sqrt(rm@), 0.0)"])
     lines = ["rm@ = minimum(r2@, cutoff2)"] if plan.vector else ["rm@ = r2@"]
     if plan.even:
         return lines + ["i2@ = 1.0 / rm@"]
@@ -144,7 +158,7 @@ def pair_lines(plan):
     elif plan.coulomb:
         lines += ["w1@ = erfc(beta * r@) * ir@", "s@ = fma(qq * i2@, w1@ + TWO_OVER_ROOT_PI * beta * exp(-beta * beta * rm@), s@)"]
     # plain code has skipped pairs beyond the cutoff
-    return lines + (["near@ = r2@ < cutoff2", "s@ = select(near@, s@, 0.0)"] if plan.vector else [])
+    return lines + (["near@ = r2@ < cutoff2", "s@ = select(near@, s@, 0.0)"] if plan.vector and not plan.full else [])
 
 
 def _short_energy(plan):
@@ -179,7 +193,7 @@ def energy_lines(plan):
 VIRIAL = tuple((a, b) for a, b in ("xx", "yy", "zz", "xy", "xz", "yz"))         # after us and uc, what a kernel observes
 
 
-def _interleaved(lines, unroll):
+def interleaved(lines, unroll):
     """The lines for each of the unrolled vectors, in turn; a polynomial is worked out for all of them by one call."""
     out = []
     for line in lines:
@@ -196,7 +210,7 @@ BLOCK = 64          # entries of the list
 KEPT = ("dx", "dy", "dz", "r2", "rm", "ir")         # what the first loop of a block leaves to the others (i2 in place of ir where no root is taken)
 
 
-def _indented(lines, depth):
+def indented(lines, depth):
     return "\n".join("    " * depth + line for line in lines)
 
 
@@ -204,7 +218,7 @@ def arguments(plan):
     """{name: numba's signature text} of a kernel's arguments. `unit_x` ...: length of one unit of the integer positions."""
     real, place = ("f4", "i4") if plan.mixed else ("f8", "f8")
     kinds = {"observe": "b1", "x": f"{place}[::1]", "y": f"{place}[::1]", "z": f"{place}[::1]", "rows": f"{place}[::1]", "species": "i4[::1]", "foremost": "i8", "clusters": "i8", "kinds": "i8",
-             "pointer": "i8[::1]", "neighbour": "i4[::1]", "parameters": f"{real}[::1]", "earlier": f"{real}[::1]"}
+             "pointer": "i8[::1]", "neighbour": "i4[::1]", "parameters": f"{real}[::1]", "partners": f"{real}[::1]"}
     kinds.update({f"unit_{axis}": real for axis in "xyz"} if plan.mixed else {})
     kinds.update(dict.fromkeys(("cutoff2", "scale", "beta", "switch_start", "switch_inverse"), real))
     kinds.update(dict.fromkeys(("P", "Q", "E", "pieces"), f"{real}[::1]"))
@@ -223,7 +237,7 @@ def scratch(plan):
     return np.ones(turns * lanes * len(KEPT), np.float32 if plan.mixed else np.float64), np.zeros(BLOCK + 4 + plan.rows, np.int32), np.zeros(8 * lanes)
 
 
-def _definition(plan):
+def definition(plan):
     """One signature per kernel, compiled when the kernel's file is imported."""
     takes = arguments(plan)
     return f'''@njit("void({", ".join(takes.values())})", cache=True, nogil=True, error_model="numpy")
@@ -235,7 +249,7 @@ def source(plan):
     return _vector_source(plan) if plan.vector else _plain_source(plan)
 
 
-def _used(plan):
+def used_parameters(plan):
     """(parameters that forces need, those that only energies need)."""
     names = parameter_names(plan)
     energies = [n for n in names if n in ("a1", "a2", "short0", "short1", "far0", "far1") or n[0] == "c" and n[1:].isdigit()]
@@ -244,23 +258,47 @@ def _used(plan):
     return [n for n in names if n not in energies], energies
 
 
+def place_lines(plan):
+    """Statements from xi, yi, zi and the particles v@ to their differences and r2@."""
+    lines = [f"d{a}@ = to_float({a}i - {a}_of(v@)) * unit_{a}" if plan.mixed else f"d{a}@ = {a}i - {a}_of(v@)" for a in "xyz"]
+    return lines + ["r2@ = fma(dx@, dx@, fma(dy@, dy@, dz@ * dz@))"]
+
+
+def flushed(plan):
+    """float32 sums end with each block of the list."""
+    return [f"force_{a} = force_{a} + widen(a{a})" for a in "xyz"] + [f"a{a} = splat(real(0.0))" for a in "xyz"] if plan.mixed else []
+
+
+def header(plan):
+    """Lines above a vector kernel: what it takes its functions from."""
+    lanes = 4 * plan.rows
+    found = ["import numpy as np", "from numba import int64, njit",
+              "from hpcnemd.kernels.simd import bits, fma, lanes, maximum, minimum, polynomial, power_of_two, rsqrt14, select, sqrt, to_float, total, widen",
+              "from hpcnemd.kernels.simd_rows import rows as row_functions", "",
+              f"_lanes, _few, _rows = lanes({lanes}), lanes({plan.rows}), row_functions({plan.rows})",
+              "load, splat, store, load_few, store_few = _lanes.load, _lanes.splat, _lanes.store, _few.load, _few.store"]
+    found += [f"{f} = _rows.{f}" for f in ("load_rows", "load_rows_at", "load_quads", "load_i", "x_of", "y_of", "z_of", "row_sums", "subtract_rows", "store_i")]
+    found += [f"MAGIC, real = {MAGIC[plan.precision]!r}, np.{'float32' if plan.mixed else 'float64'}",
+               f"exp2_polynomial, ewald_polynomial = polynomial({EXP2_DEGREE[plan.precision]}, {lanes}), polynomial({max(plan.coulomb, 2)}, {lanes})"]
+    return found
+
+
 def _vector_source(plan):
-    names, (used, observed), lanes = parameter_names(plan), _used(plan), 4 * plan.rows
+    names, (used, observed), lanes = parameter_names(plan), used_parameters(plan), 4 * plan.rows
     stride, size = 4 * len(names), lanes * len(KEPT)
     kept = KEPT[:5] + ("i2" if plan.even else "ir",)
-    place = [f"d{a}@ = to_float({a}i - {a}_of(v@)) * unit_{a}" if plan.mixed else f"d{a}@ = {a}i - {a}_of(v@)" for a in "xyz"]
-    place += ["r2@ = fma(dx@, dx@, fma(dy@, dy@, dz@ * dz@))"]
+    place = place_lines(plan)
     store = distance_lines(plan) + [f"store(work, q + {lanes * i}, {name}@)" for i, name in enumerate(kept)]
     store += ["inside = int64(bits(r2@ < cutoff2) != 0)", "m += inside", f"q += {size} * inside"]
     # inside a cluster: each i with the later j of this species
     own = ", ".join(f"4 * (k + {r}) * (species[b + k + {r}] == t)" for r in range(plan.rows))
-    inner = ["v@ = load_rows_at(rows, b + k)"] + place + [f"r2@ = select(load_quads(earlier, ({own},)) > 0.5, r2@, 1e30)"]
+    inner = ["v@ = load_rows_at(rows, b + k)"] + place + [f"r2@ = select(load_quads(partners, ({own},)) > 0.5, r2@, 1e30)"]
     inner += [f"place[{plan.rows} * m + {r}] = b + k + {r}" for r in range(plan.rows)] + store
     # Three short loops over a block of the list instead of one long one: distances and roots, pair function, forces. As one chain they would be longer than
     # the processor can look ahead, and the constants of all three would not fit into its registers. Vectors without a pair inside the cutoff end with the first.
     near = ["v@ = load_rows(rows, neighbour, k)"] + place + [f"store_few(place, {plan.rows} * m, load_few(neighbour, k))"] + store
     middle = [f"{name}_{u} = load(work, q + {lanes * kept.index(name) + size * u})" for name in kept[3:] for u in range(plan.unroll)]
-    middle += _interleaved(pair_lines(plan), plan.unroll) + [f"store(work, q + {lanes * 3 + size * u}, s_{u})" for u in range(plan.unroll)]
+    middle += interleaved(pair_lines(plan), plan.unroll) + [f"store(work, q + {lanes * 3 + size * u}, s_{u})" for u in range(plan.unroll)]
     last = [f"{name}@ = load(work, q + {lanes * i})" for i, name in enumerate(("dx", "dy", "dz", "s"))]
     last += [f"a{a} = fma(s@, d{a}@, a{a})" for a in "xyz"]
     last += [f"subtract_rows(force, place, {plan.rows} * n, row_sums(s@ * dx@, s@ * dy@, s@ * dz@))"]
@@ -273,51 +311,42 @@ def _vector_source(plan):
     inner, near, last = ([line.replace("@", "_0") for line in lines] for lines in (inner, near, last))
     beyond = [f"store(work, q + {lanes * 3 + size * u}, splat(real(1e30)))" for u in range(plan.unroll - 1)]       # to fill the last turn of the second loop
     zero = [f"a{a} = splat(real(0.0))" for a in "xyz"]
-    # float32 sums end with each block of the list
-    flush = [f"force_{a} = force_{a} + widen(a{a})" for a in "xyz"] + zero if plan.mixed else []
-    header = ["import numpy as np", "from numba import int64, njit",
-              "from hpcnemd.kernels.simd import bits, fma, lanes, maximum, minimum, polynomial, power_of_two, rsqrt14, select, sqrt, to_float, total, widen",
-              "from hpcnemd.kernels.simd_rows import rows as row_functions", "",
-              f"_lanes, _few, _rows = lanes({lanes}), lanes({plan.rows}), row_functions({plan.rows})",
-              "load, splat, store, load_few, store_few = _lanes.load, _lanes.splat, _lanes.store, _few.load, _few.store"]
-    header += [f"{f} = _rows.{f}" for f in ("load_rows", "load_rows_at", "load_quads", "load_i", "x_of", "y_of", "z_of", "row_sums", "subtract_rows", "store_i")]
-    header += [f"MAGIC, real = {MAGIC[plan.precision]!r}, np.{'float32' if plan.mixed else 'float64'}",
-               f"exp2_polynomial, ewald_polynomial = polynomial({EXP2_DEGREE[plan.precision]}, {lanes}), polynomial({max(plan.coulomb, 2)}, {lanes})"]
+    flush = flushed(plan)
     return f'''# {plan}
-{_indented(header, 0)}
+{indented(header(plan), 0)}
 
 
-{_definition(plan)}
+{definition(plan)}
     if observe:
         for k in range({8 * lanes}):
             sums[k] = 0.0
     for c in range(foremost, clusters):
         b = 4 * c
         xi, yi, zi = load_i(x, b), load_i(y, b), load_i(z, b)
-{_indented(zero + ([f"force_{a} = splat(0.0)" for a in "xyz"] if plan.mixed else []), 2)}
+{indented(zero + ([f"force_{a} = splat(0.0)" for a in "xyz"] if plan.mixed else []), 2)}
         for t in range(kinds):
             low, end = pointer[c * kinds + t], pointer[c * kinds + t + 1]
             o = (c * kinds + t) * {stride}
-{_indented([f"{name} = load_i(parameters, o + {4 * names.index(name)})" for name in used], 3)}
+{indented([f"{name} = load_i(parameters, o + {4 * names.index(name)})" for name in used], 3)}
             m, q = 0, 0
             for k in range(0, 4, {plan.rows}):
-{_indented(inner, 4)}
+{indented(inner, 4)}
             while m or low < end:
                 for k in range(low, min(low + {BLOCK}, end), {plan.rows}):
-{_indented(near, 5)}
-{_indented(beyond, 4)}
+{indented(near, 5)}
+{indented(beyond, 4)}
                 for n in range(0, m, {plan.unroll}):
                     q = n * {size}
-{_indented(middle, 5)}
+{indented(middle, 5)}
                 if observe:
-{_indented([f"{name} = load_i(parameters, o + {4 * names.index(name)})" for name in observed], 5)}
+{indented([f"{name} = load_i(parameters, o + {4 * names.index(name)})" for name in observed], 5)}
                     for n in range(m):
                         q = n * {size}
-{_indented(_interleaved(watch, 1), 6)}
+{indented(interleaved(watch, 1), 6)}
                 for n in range(m):
                     q = n * {size}
-{_indented(last, 5)}
-{_indented(flush, 4)}
+{indented(last, 5)}
+{indented(flush, 4)}
                 m, q, low = 0, 0, low + {BLOCK}
         store_i(fx, b, {"force_x" if plan.mixed else "ax"})
         store_i(fy, b, {"force_y" if plan.mixed else "ay"})
@@ -372,7 +401,7 @@ def _of_precision(plan, text):
 
 
 def _plain_source(plan):
-    names, (used, observed) = parameter_names(plan), _used(plan)
+    names, (used, observed) = parameter_names(plan), used_parameters(plan)
     stride = 4 * len(names)
     place = [f"d{a}@ = real(int32({a}[i] - {a}j)) * unit_{a}" if plan.mixed else f"d{a}@ = {a}[i] - {a}j" for a in "xyz"]
     body = place + ["r2@ = fma(dx@, dx@, fma(dy@, dy@, dz@ * dz@))", "if r2@ < cutoff2:"]
@@ -389,7 +418,7 @@ def _plain_source(plan):
 from numpy import {"float32" if plan.mixed else "float64"} as real, int32
 {_of_precision(plan, PLAIN_FUNCTIONS)}
 
-{_definition(plan)}
+{definition(plan)}
     observed[:] = 0
     for i in range(4 * foremost, 4 * clusters):
         fx[i], fy[i], fz[i] = 0.0, 0.0, 0.0
@@ -397,16 +426,16 @@ from numpy import {"float32" if plan.mixed else "float64"} as real, int32
         b = 4 * c
         for j in range(b + 1, b + 4):
             o = (c * kinds + species[j]) * {stride}
-{_indented(particle, 3)}
+{indented(particle, 3)}
             for i in range(b, j):
-{_of_precision(plan, _indented(loop, 4))}
-{_indented(back, 3)}
+{_of_precision(plan, indented(loop, 4))}
+{indented(back, 3)}
         for t in range(kinds):
             o = (c * kinds + t) * {stride}
             for k in range(pointer[c * kinds + t], pointer[c * kinds + t + 1]):
                 j = neighbour[k]
-{_indented(particle, 4)}
+{indented(particle, 4)}
                 for i in range(b, b + 4):
-{_of_precision(plan, _indented(loop, 5))}
-{_indented(back, 4)}
+{_of_precision(plan, indented(loop, 5))}
+{indented(back, 4)}
 '''

@@ -360,6 +360,14 @@ def trailing_zeros(typing, a):
     return types.int64(a), code
 
 
+@intrinsic
+def ones(typing, a):
+    """Number of set bits of an int64."""
+    def code(context, builder, sig, args):
+        return call(builder, "llvm.ctpop.i64", I64, [context.cast(builder, args[0], sig.args[0], types.int64)])
+    return types.int64(a), code
+
+
 @functools.cache
 def polynomial(degree, n):
     """A function of (tuple of variables, array) that gives the tuple of sum c_k t^k, k <= degree (at least 2): two Horner chains, in even and odd powers, that run

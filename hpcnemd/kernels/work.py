@@ -3,7 +3,7 @@ from numba import njit
 
 
 @njit(cache=True, error_model="numpy")
-def add_work(position, slot_row, clusters, kinds, pointer, entry, particle, per_length, histogram):
+def add_work(position, slot_row, clusters, groups, pointer, entry, particle, per_length, histogram):
     """histogram (3, bins) int64 += the work of the listed clusters of 4 (`pointer`, `slot_row`: the list's), by the coordinates of their particles.
 
     The `entry` units of each list entry are shared by the particles of its cluster, each of which takes `particle` units of its own. per_length (3,): bins per
@@ -16,7 +16,7 @@ def add_work(position, slot_row, clusters, kinds, pointer, entry, particle, per_
             count += slot_row[4 * c + lane] >= 0
         if count == 0:
             continue
-        share = entry * (pointer[(c + 1) * kinds] - pointer[c * kinds]) // count + particle
+        share = entry * (pointer[(c + 1) * groups] - pointer[c * groups]) // count + particle
         for lane in range(4):
             row = slot_row[4 * c + lane]
             if row >= 0:

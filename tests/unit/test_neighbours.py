@@ -6,16 +6,19 @@ from pair_oracle import half_shell, make_forcefield, random_positions
 from hpcnemd.core.box import Box
 from hpcnemd.core.state import State
 from hpcnemd.forces.pair import PairForces, column_width
+from hpcnemd.kernels.neighbours import build_plain
 from hpcnemd.kernels.simd import available_paths
 
 PATHS = available_paths()
 FIELD = make_forcefield(("A", "B"), [("A", "A", "hertz", dict(stiffness=0.7, contact=2.2)), ("A", "B", "hertz", dict(stiffness=1.1, contact=2.6))])
+POWERS = make_forcefield(("A", "B"), [("A", "A", "lennard_jones", dict(epsilon=0.02, sigma=1.8)), ("A", "B", "lennard_jones", dict(epsilon=0.01, sigma=2.0))])
 
 
-def make(path, box, position, species, cutoff, skin):
-    kinds = FIELD.kinds()
+def make(path, box, position, species, cutoff, skin, field=FIELD, builder=None):
+    kinds = field.kinds()
     state = State.of(box, kinds, species, position)
-    forces = PairForces(FIELD, kinds, box, cutoff, skin, path=path)
+    forces = PairForces(field, kinds, box, cutoff, skin, path=path)
+    forces._build_list = builder or forces._build_list
     half_shell(state, forces.list_radius)
     forces.build(state)
     return state, forces
@@ -110,6 +113,33 @@ def test_vector_list_is_the_plain_list():
         t = np.concatenate([forces._neighbour[a:b][forces._neighbour[a:b] != forces._slots] for a, b in zip(forces._pointer[:2 * forces._clusters], forces._pointer[1:])])
         lists.append(t)
     assert all(np.array_equal(lists[0], other) for other in lists[1:])
+
+
+@pytest.mark.parametrize("dimensions, lengths, n, cutoff", CASES)
+def test_full_lists(dimensions, lengths, n, cutoff):
+    """Pair functions of powers alone: an owned particle is listed at every cluster near it, a ghost once, in groups of their own; plain and vector lists are the same."""
+    rng = np.random.default_rng(12)
+    box = Box(np.array(lengths), dimensions)
+    position, species = random_positions(rng, box, n, 0.5), rng.integers(0, 2, n).astype(np.int32)
+    lists = []
+    for builder in (None, build_plain):
+        state, forces = make(PATHS[-1], box, position, species, cutoff, 0.7, POWERS, builder)
+        if not forces.plan.full:
+            pytest.skip("plain kernels have half lists")
+        row, pairs = forces._slot_row, []
+        for c in range(forces._clusters):
+            own = [row[s] for s in range(4 * c, 4 * c + 4) if row[s] >= 0]
+            pairs += [(i, j) for i in own for j in own if i != j]
+            for group in range(4):
+                for s in forces._neighbour[forces._pointer[4 * c + group]:forces._pointer[4 * c + group + 1]]:
+                    if s != forces._slots:
+                        assert forces._species[s] == group % 2 and (row[s] >= n) == (group >= 2)
+                        pairs += [(i, row[s]) for i in own]
+        assert len(pairs) == len(set(pairs))
+        close = close_pairs(state, forces.list_radius)
+        assert close | {(j, i) for i, j in close if j < n} <= set(pairs)
+        lists.append(forces._neighbour[:forces.list_length])
+    assert np.array_equal(*lists)
 
 
 def test_far_from_the_origin():
