@@ -3,6 +3,8 @@
 The kernels are parted by what calls them; each part is a few calls of the program's own code on a few particles, so that every kernel gets the signature that the run
 uses. Ranks of one node take a part each. A rank that has cores to itself starts helpers, processes that compile, write the cache and end; where it has one core it
 does nothing here, and kernels are compiled as they are met. A file beside the cache says that this was done, so that a warm start does not wait for it."""
+import contextlib
+import gc
 import hashlib
 import os
 import pickle
@@ -47,7 +49,7 @@ class NoForces:
 
 def fewer(system):
     """The System with a few of its particles."""
-    few = np.unique(np.linspace(0, len(system.species) - 1, FEW).astype(int))
+    few = np.linspace(0, len(system.species) - 1, min(FEW, len(system.species))).astype(int)
     counts = np.bincount(system.species[few], minlength=len(system.kinds.names))
     return replace(system, species=system.species[few], position=system.position[few], counts=counts, grain=None)
 
@@ -142,11 +144,22 @@ def compile_parts(comm, system):
 
 def _compile(parts, system):
     """What cannot be computed with a few particles of this system is compiled where it is met; whatever is wrong with it, the run itself says it better."""
-    for part in parts:
-        try:
-            compile_part(part, system)
-        except Exception:                   # noqa: BLE001
-            pass
+    with _no_collection():
+        for part in parts:
+            with contextlib.suppress(Exception):
+                compile_part(part, system)
+
+
+@contextlib.contextmanager
+def _no_collection():
+    """Without the search for cycles of objects, which a compiler that makes millions of them pays for with a twentieth of its time."""
+    on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if on:
+            gc.enable()
 
 
 def _with_helpers(system):

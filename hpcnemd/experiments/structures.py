@@ -6,6 +6,7 @@ import numpy as np
 
 from ..core.box import Box, reduced, standard
 from ..core.errors import InputError
+from ..core.nearby import pairs_within
 from ..core.random import generator
 from ..core.units import AVOGADRO, MASS
 from .building.crystals import BUILT_IN, at_density, rescaled
@@ -142,52 +143,37 @@ def named_atoms(name):
 
 def nearest_pair(structure):
     """(distance angstrom, i, j) of the closest two ions, images included; a lone ion meets its own image."""
-    from scipy.spatial import cKDTree
-    box = structure.box
-    position, image = structure.positions.copy(), np.zeros((len(structure.names), 3), np.int64)
-    box.wrap(position, image)
-    used = slice(0, box.dimensions)
-    if box.tilted:
-        return _nearest_tilted(box, position)
-    edge = float(box.lengths[used].min())
-    if len(position) < 2:
+    box, n = structure.box, len(structure.names)
+    reach = 1.13 * (box.volume / n) ** (1 / box.dimensions)         # no packing of as many points keeps them further apart
+    found = _pairs(box, structure.positions, reach, n)
+    edge = float(box.lengths[:box.dimensions].min())
+    if not len(found[0]) or found[2][0] > edge:
         return edge, 0, 0
-    distance, index = cKDTree(position[:, used], boxsize=box.lengths[used]).query(position[:, used], k=2)
-    i = int(np.argmin(distance[:, 1]))
-    j = int(index[i][0] if index[i][0] != i else index[i][1])
-    return min(float(distance[i, 1]), edge), i, j
-
-
-def _nearest_tilted(box, position):
-    from scipy.spatial import cKDTree
-    reach = 1.13 * (box.volume / len(position)) ** (1 / 3)         # no packing of as many points keeps them further apart
-    rows, places = box.images_within(position, reach)
-    distance, index = cKDTree(places).query(position, k=2)
-    i = int(np.argmin(distance[:, 1]))
-    return float(distance[i, 1]), i, int(rows[index[i][0] if index[i][0] != i else index[i][1]])
+    i, j, distance = (values[0] for values in found)
+    return float(distance), int(i), int(j)
 
 
 def close_pairs(structure, distance):
     """[(distance, i, j)] of all pairs of ions nearer than `distance` (angstrom): in tilted cells of all images, in others of the nearest one, up to half the
     shortest edge."""
-    from scipy.spatial import cKDTree
     box = structure.box
     reach = distance if box.tilted else min(distance, 0.499 * float(box.lengths[:box.dimensions].min()))
     if reach <= 0:
         return []
-    position, image = structure.positions.copy(), np.zeros((len(structure.names), 3), np.int64)
+    i, j, apart = _pairs(box, structure.positions, reach, len(structure.names))
+    return [(r, a, b) for r, a, b in sorted(zip(apart.tolist(), i.tolist(), j.tolist())) if a != b]
+
+
+def _pairs(box, positions, reach, n):
+    """(i, j, distance) as of core.nearby.pairs_within; in tilted cells of all images, also a pair's several ones, and with an ion's own."""
+    position, image = positions.copy(), np.zeros((n, 3), np.int64)
     box.wrap(position, image)
-    if box.tilted:
-        rows, places = box.images_within(position, reach)
-        pairs = cKDTree(places).query_pairs(reach, output_type="ndarray")
-        first, second = rows[pairs].T
-        pairs = pairs[(pairs[:, 0] < len(position)) & (first < second)]
-        apart = np.linalg.norm(places[pairs[:, 0]] - places[pairs[:, 1]], axis=1)
-        return sorted((float(r), int(i), int(j)) for r, (i, j) in zip(apart, rows[pairs]))
-    pairs = cKDTree(position[:, :box.dimensions], boxsize=box.lengths[:box.dimensions]).query_pairs(reach, output_type="ndarray")
-    apart = position[pairs[:, 0]] - position[pairs[:, 1]]
-    apart -= box.lengths * np.round(apart / box.lengths)
-    return sorted((float(r), int(i), int(j)) for r, (i, j) in zip(np.linalg.norm(apart, axis=1), pairs))
+    if not box.tilted:
+        return pairs_within(position[:, :box.dimensions], box.lengths[:box.dimensions], reach)
+    rows, places = box.images_within(position, reach)
+    first, second, apart = pairs_within(places, np.ptp(places, axis=0) + 2.0 * reach, reach)
+    once = (first < n) & (rows[first] <= rows[second])              # images stand behind the ions
+    return rows[first[once]], rows[second[once]], apart[once]
 
 
 def structure_problems(structure, forcefield=None, minimum_distance=0.5):

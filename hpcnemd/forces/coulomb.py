@@ -3,6 +3,8 @@ rms is smaller). Splitting, mesh and order follow from it, from the cutoff, the 
 
 Error estimates hold for uncorrelated charges: real space Kolafa and Perram, Mol. Simul. 9, 351 (1992); mesh Hockney and Eastwood, with the optimal
 influence function of Ballenegger, Cerda, Holm, J. Chem. Theory Comput. 8, 936 (2012)."""
+import functools
+import itertools
 import math
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -11,13 +13,13 @@ import numpy as np
 
 from ..core.errors import InputError
 from ..core.units import COULOMB
-from ..kernels.ewald import damped_forces
 from ..kernels.splines import ORDERS, axis_sums
 from . import oblique
 
 METHODS = ("ewald", "spme", "dsf", "none")
 DSF_DAMPING = 0.25          # 1/angstrom; with a cutoff of 9 angstrom or more: enough for molten NaCl, untested for formal-charge oxides
 FORCE_FLOOR = 1.0           # eV/angstrom
+SCALE_DAMPING, SCALE_CUTOFF = 0.2, 14.0         # 1/angstrom, angstrom: of the forces from which the scale of a structure's forces is taken
 # Shares of the wanted error, added in squares. Crystals are not random: in rock salt and garnet displaced by 0.1 angstrom the measured error reaches
 # 1.9 times the real-space estimate (where the cutoff falls between two shells) and 0.9 times the mesh estimate; the shares leave room for that.
 REAL_SHARE, MESH_SHARE = 0.45, 0.75
@@ -67,15 +69,32 @@ def dsf_self_energy(settings, kinds, counts, cutoff):
 def coulomb_force_scale(box, kinds, species, position, sample=256):
     """Rms Coulomb force component (eV/angstrom) of a structure, to a few per cent, for `choose_coulomb`: damped shifted forces on `sample` particles
     spread evenly over the rows. `species` (n,) rows of `kinds`, `position` (n, 3) angstrom of all particles: the same on every rank count."""
-    charge = np.asarray(kinds.charge)[species]
-    rows = np.unique(np.linspace(0, len(charge) - 1, min(sample, len(charge))).astype(np.int64))
+    charge, position = np.asarray(kinds.charge)[species], np.array(position, dtype=np.float64)
+    rows = np.linspace(0, len(charge) - 1, min(sample, len(charge))).astype(np.int64)
+    box.wrap(position, np.zeros(position.shape, np.int64))
+    owner, place = box.images_within(position, SCALE_CUTOFF)        # all images that count
+    by_x = np.argsort(place[:, 0], kind="stable")
+    charges, place = charge[owner[by_x]], np.ascontiguousarray(place[by_x].T)
+    first, last = (np.searchsorted(place[0], position[rows, 0] + side * SCALE_CUTOFF) for side in (-1, 1))
+    distances, shares = _damped_shares()
     force = np.empty((len(rows), 3))
-    position, lengths = np.ascontiguousarray(position, dtype=np.float64), box.lengths
-    if box.tilted:                                              # all images that count, in a box in which they have none
-        owner, position = box.images_within(position, 14.0)
-        charge, lengths = charge[owner], np.full(3, 1e9)
-    damped_forces(position, charge, lengths, rows, 0.2, 14.0, force)
+    for k, row in enumerate(rows):
+        apart = place[:, first[k]:last[k]] - position[row][:, None]
+        square = apart[0] * apart[0] + apart[1] * apart[1] + apart[2] * apart[2]
+        near = np.flatnonzero((square < SCALE_CUTOFF**2) & (square > 0.0))
+        square = square[near]
+        r = np.sqrt(square)
+        push = charges[first[k] + near] * (np.interp(r, distances, shares) / square - shares[-1] / SCALE_CUTOFF**2) / r
+        force[k] = -charge[row] * (push * apart[:, near]).sum(axis=1)
     return COULOMB * math.sqrt(float((force ** 2).mean()))
+
+
+@functools.cache
+def _damped_shares():
+    """(distances (angstrom), shares): what is left of a Coulomb force under SCALE_DAMPING, by distance up to SCALE_CUTOFF."""
+    distances = np.linspace(0.0, SCALE_CUTOFF, 4097)
+    reduced = SCALE_DAMPING * distances
+    return distances, np.array([math.erfc(x) for x in reduced]) + 2.0 / math.sqrt(math.pi) * reduced * np.exp(-np.square(reduced))
 
 
 def choose_coulomb(method, accuracy, cutoff, box, kinds, counts, truncation="plain", force_scale=None, damping=None):
@@ -208,15 +227,16 @@ def _alias_energy(points, lengths, beta, metric=None):
         index = np.where(index > p // 2, index - p, index)
         axes.append([2 * math.pi * (index + m * p) / length for m in (-1, 0, 1)])
     total = np.zeros(points)
-    for kx in axes[0]:
-        for ky in axes[1]:
-            for kz in axes[2]:
-                square = kx[:, None, None] ** 2 + ky[None, :, None] ** 2 + kz[None, None, :] ** 2
-                if metric is not None:
-                    square = oblique.square_of(kx[:, None, None], ky[None, :, None], kz[None, None, :], metric)
-                with np.errstate(divide="ignore"):
-                    term = np.exp(-square / (2 * beta * beta)) / square
-                total += np.where(square > 0, term, 0.0)
+    for kx, ky, kz in itertools.product(*axes):
+        if metric is None:                              # a product of three exponentials
+            square = np.add.outer(np.add.outer(kx * kx, ky * ky), kz * kz)
+            gx, gy, gz = (np.exp(-k * k / (2 * beta * beta)) for k in (kx, ky, kz))
+            term = np.multiply.outer(np.multiply.outer(gx, gy), gz)
+        else:
+            square = oblique.square_of(kx[:, None, None], ky[None, :, None], kz[None, None, :], metric)
+            term = np.exp(-square / (2 * beta * beta))
+        square[square == 0] = np.inf
+        total += term / square
     return (4 * math.pi) ** 2 * total
 
 

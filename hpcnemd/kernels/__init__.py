@@ -4,11 +4,30 @@ numba takes a kernel's machine code from its cache while the kernel's own file i
 compiled into it. So the folder of the cache is named after the contents of all files here: another version of any of them finds an empty folder.
 It lies in NUMBA_CACHE_DIR where that is set, else in the user's cache folder, else in a temporary one."""
 import hashlib
+import importlib
 import os
+import sys
 import tempfile
 from pathlib import Path
 
-from numba import config
+_COVERAGE = sys.modules.setdefault("coverage", None)        # numba imports it where it is installed, for a tenth of a second, to tell it of compiled lines
+from numba import config                                    # noqa: E402
+
+if _COVERAGE is None:
+    del sys.modules["coverage"]
+
+
+def _without_blas():
+    """numba's array functions, which import scipy's linear algebra (a quarter of a second) to see that it is there; a kernel that wants it asks once more."""
+    linalg = importlib.import_module("numba.np.linalg")
+    ensure, linalg.ensure_blas = linalg.ensure_blas, lambda: None
+    try:
+        importlib.import_module("numba.np.arraymath")
+    finally:
+        linalg.ensure_blas = ensure
+
+
+_without_blas()
 
 
 def _digest():

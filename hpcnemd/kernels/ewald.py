@@ -75,30 +75,3 @@ def reciprocal_forces(position, charge, n, lengths, size, row_x, row_y, low, hig
         force[i, 0] += charge[i] * fx * two_pi / lengths[0]
         force[i, 1] += charge[i] * fy * two_pi / lengths[1]
         force[i, 2] += charge[i] * fz * two_pi / lengths[2]
-
-
-@njit(cache=True, error_model="numpy", fastmath=FAST)
-def damped_forces(position, charge, lengths, sample, damping, cutoff, out):
-    """out (len(sample), 3): damped shifted forces (e^2/angstrom^2) on particles `sample` from all particles and images within `cutoff`."""
-    slope = 2.0 * damping / math.sqrt(math.pi)
-    edge = math.erfc(damping * cutoff) / cutoff ** 2 + slope * math.exp(-(damping * cutoff) ** 2) / cutoff
-    for s in range(sample.size):
-        i = sample[s]
-        fx, fy, fz = 0.0, 0.0, 0.0
-        for j in range(charge.size):
-            dx, dy, dz = position[i, 0] - position[j, 0], position[i, 1] - position[j, 1], position[i, 2] - position[j, 2]
-            for a in range(math.ceil((-cutoff - dx) / lengths[0]), math.floor((cutoff - dx) / lengths[0]) + 1):
-                x = dx + a * lengths[0]
-                for b in range(math.ceil((-cutoff - dy) / lengths[1]), math.floor((cutoff - dy) / lengths[1]) + 1):
-                    y = dy + b * lengths[1]
-                    for c in range(math.ceil((-cutoff - dz) / lengths[2]), math.floor((cutoff - dz) / lengths[2]) + 1):
-                        z = dz + c * lengths[2]
-                        square = x * x + y * y + z * z
-                        if square >= cutoff * cutoff or square == 0.0:
-                            continue
-                        r = math.sqrt(square)
-                        f = charge[j] * (math.erfc(damping * r) / square + slope * math.exp(-damping * damping * square) / r - edge) / r
-                        fx += f * x
-                        fy += f * y
-                        fz += f * z
-        out[s, 0], out[s, 1], out[s, 2] = charge[i] * fx, charge[i] * fy, charge[i] * fz
