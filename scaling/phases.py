@@ -39,8 +39,8 @@ class Clock:
 
 
 class ChainClock:
-    """CPU seconds of the longest chain of one rank: of the calling thread, and of the slowest part of each call to the other threads beyond its own. What a machine with
-    free cores would take, but for waking the threads."""
+    """CPU seconds of the longest chain of one rank: of the calling thread, and, of each call to the other threads, of the slowest part alone. What a machine with
+    free cores would take, but for what threads wait for each other."""
 
     def __init__(self):
         self.beyond, run = 0.0, Team.run
@@ -52,8 +52,9 @@ class ChainClock:
                 start = time.thread_time()
                 work(k)
                 spent[k] = time.thread_time() - start
+            start = time.thread_time()
             run(team, timed)
-            self.beyond += max(spent) - spent[0]
+            self.beyond += max(spent) - (time.thread_time() - start)
         Team.run = timed_run
 
     def __call__(self):

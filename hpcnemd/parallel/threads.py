@@ -1,47 +1,87 @@
 """Threads of one rank, for loops that are handed out in parts. The number of parts is that of the threads and never depends on who is free, and what each part has
 summed is added in the order of parts: a run repeats bit for bit."""
+import atexit
 import functools
 import os
 import threading
+import time
 
 import numpy as np
 
+from ..kernels.waiting import LINE, await_threads, await_work
+
+PATIENCE, DELAY = 1e-3, 12e-6       # seconds that a thread looks for work before it sleeps, and that it leaves to the calling one (see kernels.waiting)
+
 
 class Team:
-    """`size` threads, the calling one included; the others wait between two calls of `run`."""
+    """`size` threads, the calling one included; between two calls of `run` the others look for work, for a while, then sleep."""
 
     def __init__(self, size):
         self.size = int(size)
-        self._work, self._problems = None, []
-        self._go, self._done = ([threading.Lock() for _ in range(1, self.size)] for _ in range(2))
-        for k, (go, done) in enumerate(zip(self._go, self._done), 1):
-            go.acquire()
-            done.acquire()
-            threading.Thread(target=self._serve, args=(k, go, done), daemon=True).start()
+        self._work, self._problems, self._number, self._open = None, [], 0, True
+        self._flags, self._asleep = np.zeros(LINE * self.size, np.int64), {}
+        looks = self._looks_per_second()
+        self._patience, self._delay = int(PATIENCE * looks), int(DELAY * looks)
+        self._wake = {k: threading.Lock() for k in range(1, self.size)}
+        self._threads = [threading.Thread(target=self._serve, args=(k, lock), daemon=True) for k, lock in self._wake.items()]
+        for thread, lock in zip(self._threads, self._wake.values()):
+            lock.acquire()
+            thread.start()
+        atexit.register(self.close)                     # no thread may be in compiled code when Python ends
 
-    def _serve(self, k, go, done):
+    @staticmethod
+    def _looks_per_second(number=2000):
+        """Of the quickest of a few bursts: this thread may lose its core in others."""
+        flags, bursts = np.zeros(2 * LINE, np.int64), []
+        await_threads(flags, 2, 0, 1)
+        flags[0] = 1
+        for _ in range(20):
+            start = time.perf_counter()
+            await_work(flags, 1, 0, 1, number)
+            bursts.append(time.perf_counter() - start)
+        return number / min(bursts)
+
+    def _serve(self, k, lock):
+        done = 0
         while True:
-            go.acquire()
+            if not await_work(self._flags, k, done, self._patience, self._delay):
+                self._asleep[k] = True
+                if self._flags[0] == done or self._asleep.pop(k, None) is None:         # nothing has come, or whoever brought it wakes this thread
+                    lock.acquire()
+            if not self._open:
+                return
+            done = int(self._flags[0])
             try:
                 self._work(k)
             except BaseException as problem:        # told to the caller of `run`, which goes on waiting for the others
                 self._problems.append(problem)
-            done.release()
+
+    def _give(self, work):
+        self._work, self._number = work, self._number + 1
+        self._flags[0] = self._number
+        for k, lock in self._wake.items():
+            if self._asleep and self._asleep.pop(k, None):
+                lock.release()
 
     def run(self, work):
         """Calls work(k) for k = 0 ... size - 1, each on a thread of its own, k = 0 on the calling one. They run side by side while they are in kernels that
         were compiled without Python's lock. Raises what one of them raised."""
-        self._work = work
-        for go in self._go:
-            go.release()
+        self._give(work)
         try:
             work(0)
         finally:
-            for done in self._done:
-                done.acquire()
+            await_threads(self._flags, self.size, self._number, self._patience)
         if self._problems:
             problem, self._problems = self._problems[0], []
             raise problem
+
+    def close(self):
+        """Ends the other threads; there is no `run` after it."""
+        if self._open:
+            self._open = False
+            self._give(None)
+            for thread in self._threads:
+                thread.join()
 
     def edges(self, number):
         """Rows [edges[k], edges[k + 1]) of `number` are part k: (size + 1,) int."""

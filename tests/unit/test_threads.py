@@ -1,4 +1,5 @@
 """Threads of one rank: parts in a fixed order, the forces of one thread to rounding, and the same bits every time."""
+import time
 from types import SimpleNamespace
 
 import numpy as np
@@ -69,6 +70,22 @@ def test_every_part_runs_once_and_errors_reach_the_caller():
             team.run(work)
     team.run(seen.append)
     assert len(seen) == 153
+
+
+def test_threads_fall_asleep_and_wake_for_work():
+    team, seen = Team(2), []
+    for _ in range(3):
+        team.run(seen.append)
+        until = time.monotonic() + 10.0
+        while not team._asleep and time.monotonic() < until:
+            time.sleep(0.002)
+        assert team._asleep == {1: True}
+    for _ in range(200):                                                    # and between the two: some of these find it on its way to sleep
+        team.run(seen.append)
+        time.sleep(1.0e-3)
+    assert sorted(seen) == [0] * 203 + [1] * 203
+    team.close()
+    assert not team._threads[0].is_alive()
 
 
 def test_more_threads_than_cores_are_refused(monkeypatch):
