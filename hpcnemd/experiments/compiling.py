@@ -37,9 +37,8 @@ from ..parallel.serial import SerialComm
 from ..parallel.threads import cores_here
 
 FEW = 24
-# seconds that each part takes, to share them out fairly
-PARTS = {"lists": 7, "sweeps": 6.5, "mesh": 5.5, "transform": 5.5, "exchange": 5, "pair": 2.5}
-HELPER_START = 1.0          # seconds
+# seconds that each part takes, to share them out fairly: the longest first
+PARTS = {"lists": 7, "sweeps": 6.5, "transform": 5.5, "mesh": 4.5, "exchange": 3, "ghosts": 2, "pair": 2.5}
 
 
 class NoForces:
@@ -79,7 +78,10 @@ def compile_part(part, system):
         fft.backward(fft.forward(np.zeros(fft.slab_shape)), np.zeros(fft.slab_shape))
     elif part == "exchange":
         scatter(domain, state, {"species": system.species, "position": system.position})
-        for verb in (migrate, halo, refresh, fold):
+        migrate(domain, state)
+    elif part == "ghosts":
+        state = State.of(system.box, system.kinds, system.species, system.position)
+        for verb in (halo, refresh, fold):
             verb(domain, state)
     elif part == "sweeps":
         _sweep(comm, domain, system)
@@ -106,8 +108,8 @@ def _sweep(comm, domain, system):
 
 
 def shares(number):
-    """PARTS shared out to `number` processes (list of lists of names), the first of which starts soonest."""
-    busy, found = [0.0] + [HELPER_START] * (number - 1), [[] for _ in range(number)]
+    """PARTS shared out to `number` ranks (list of lists of names)."""
+    busy, found = [0.0] * number, [[] for _ in range(number)]
     for part, seconds in PARTS.items():
         least = busy.index(min(busy))
         found[least].append(part)
@@ -163,26 +165,37 @@ def _no_collection():
 
 
 def _with_helpers(system):
+    """PARTS in a pipe, from which this process and its helpers take the next one when they are free."""
     number = min(cores_here(), len(PARTS))
     if number == 1:
         return
-    mine, *others = shares(number)
+    queue, filled = os.pipe()
+    os.write(filled, bytes(range(len(PARTS))))
+    os.close(filled)
     helpers, given = [], pickle.dumps(system)
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("OMPI_", "PMI", "PRTE_", "SLURM_"))}     # no ranks of any run
     environment["PYTHONPATH"] = os.pathsep.join([str(Path(kernels.__path__[0]).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])])
-    for parts in others:
-        helper = subprocess.Popen([sys.executable, "-m", __spec__.name, *parts], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                                  env=environment)
+    for _ in range(number - 1):
+        helper = subprocess.Popen([sys.executable, "-m", __spec__.name, str(queue)], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                                  env=environment, pass_fds=(queue,))
         helpers.append(helper)
         try:
             helper.stdin.write(given)
             helper.stdin.close()
-        except BrokenPipeError:             # it could not start: its part is compiled where it is met
+        except BrokenPipeError:             # it could not start
             pass
-    _compile(mine, system)
+    _compile(_taken(queue), system)
     for helper in helpers:
         helper.wait()
+    os.close(queue)
+
+
+def _taken(queue):
+    """Those of PARTS that this process gets out of the pipe `queue`, each when it is asked for."""
+    names = list(PARTS)
+    while number := os.read(queue, 1):
+        yield names[number[0]]
 
 
 if __name__ == "__main__":
-    _compile(sys.argv[1:], pickle.load(sys.stdin.buffer))
+    _compile(_taken(int(sys.argv[1])), pickle.load(sys.stdin.buffer))

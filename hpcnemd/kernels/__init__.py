@@ -3,6 +3,7 @@
 numba takes a kernel's machine code from its cache while the kernel's own file is unchanged, whatever has become of the kernels in other files that are
 compiled into it. So the folder of the cache is named after the contents of all files here: another version of any of them finds an empty folder.
 It lies in NUMBA_CACHE_DIR where that is set, else in the user's cache folder, else in a temporary one."""
+import functools
 import hashlib
 import importlib
 import os
@@ -11,10 +12,14 @@ import tempfile
 from pathlib import Path
 
 _COVERAGE = sys.modules.setdefault("coverage", None)        # numba imports it where it is installed, for a tenth of a second, to tell it of compiled lines
+import numba                                                # noqa: E402
 from numba import config                                    # noqa: E402
 
 if _COVERAGE is None:
     del sys.modules["coverage"]
+
+
+njit = functools.partial(numba.njit, no_cfunc_wrapper=True)     # nobody calls kernels from C, and an entry for that takes time to compile
 
 
 def _without_blas():

@@ -13,8 +13,8 @@ Random numbers: one Philox call for both ends, a function of (key, replica id, b
 import math
 
 import numpy as np
-from numba import njit
 
+from . import njit
 from .lane_normals import LANES, load, normal_pair, store
 from .simd import choose_path, fma, lanes, load_like
 

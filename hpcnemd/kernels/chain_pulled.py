@@ -5,8 +5,8 @@ last bit), and exact draws of the equilibrium at a fixed trap (`draw_start`)."""
 import math
 
 import numpy as np
-from numba import njit
 
+from . import njit
 from .lane_normals import LANES, load, normal_pair, splat, store
 from .philox import philox4x32
 from .simd import fma

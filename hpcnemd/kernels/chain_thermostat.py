@@ -1,7 +1,8 @@
 """Half step of a Nose-Hoover chain: Martyna, Tuckerman, Tobias, Klein, Mol. Phys. 87, 1117 (1996), Suzuki-Yoshida weights of fourth order."""
 import math
 
-from numba import njit
+from . import njit
+
 
 _OUTER = 1.0 / (2.0 - 2.0 ** (1.0 / 3.0))
 _WEIGHTS = (_OUTER, 1.0 - 2.0 * _OUTER, _OUTER)

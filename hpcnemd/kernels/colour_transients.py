@@ -5,8 +5,8 @@ States are flat: coordinate a of disc i of lane l at (2 i + a) * 8 + l."""
 import math
 
 import numpy as np
-from numba import njit
 
+from . import njit
 from .lane_normals import LANES, load, normal_pair, splat, store
 from .simd import fma, rint, select, sqrt
 

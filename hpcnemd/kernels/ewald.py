@@ -5,7 +5,8 @@ in the flat arrays over k-vectors. size (3,): largest |n| of each axis."""
 import math
 
 import numpy as np
-from numba import njit
+
+from . import njit
 
 FAST = {"contract", "arcp", "nsz"}
 # The force sum over nz is a reduction that stays scalar unless it may be reassociated. The order is fixed when the kernel is compiled,

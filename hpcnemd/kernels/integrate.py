@@ -1,7 +1,8 @@
 """The particle sweeps of one time step. Everything that differs between particles only through their species is handed in by species:
 `inverse_mass`, `colour` (the c_i of the drive) and `stream` (the streaming velocity along the drive that the thermostat leaves alone)."""
 import numpy as np
-from numba import njit
+
+from . import njit
 
 FAST = {"contract", "arcp", "nsz"}
 SUMS = 7        # per species: kinetic energy, momentum x y z, force x y z

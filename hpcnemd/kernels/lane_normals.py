@@ -5,9 +5,9 @@ Logarithm, sine and cosine are polynomials (numba has no vector mathematics libr
 import math
 
 import numpy as np
-from numba import njit
 from numpy.polynomial import chebyshev
 
+from . import njit
 from .simd import as_bits, as_unsigned, fma, from_bits, lanes, rint, select, sqrt
 
 LANES = 8

@@ -7,7 +7,8 @@ square [-parameter, parameter]^2, one time unit a step), HENON and LORENZ (dissi
 import math
 
 import numpy as np
-from numba import njit
+
+from . import njit
 
 CAT, BAKER, ROTOR, INTERMITTENT, HARMONIC, QUARTIC, HENON = 0, 1, 2, 3, 4, 5, 6
 FLOW_STEPS = 50                             # leapfrog steps of fourth order in one time unit of QUARTIC

@@ -5,7 +5,8 @@ Every sum runs in the order of the rows: the same bits for the same order of par
 import math
 
 import numpy as np
-from numba import njit
+
+from . import njit
 
 FAST = {"contract", "arcp", "nsz"}
 

@@ -6,8 +6,8 @@ import functools
 import math
 
 import numpy as np
-from numba import njit
 
+from . import njit
 from .simd import fma, lanes, total
 
 _EIGHT = lanes(8)

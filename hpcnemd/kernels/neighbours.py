@@ -9,7 +9,8 @@ Distances are taken in float32 with a margin above their rounding: the list may 
 import math
 
 import numpy as np
-from numba import njit
+
+from . import njit
 
 WIDTH = 4
 
@@ -40,8 +41,10 @@ def sort_columns(position, first, count, origin_x, origin_y, width_x, width_y, n
     """Rows [first, first + count) of position (n, 3) into nx * ny columns, by z in each, downwards where its number is odd (ties keep their order); the last
     column ends at a multiple of `fill`. Writes slot_row (row of each slot, -1 in empty ones) and start (nx * ny + 1,); returns the number of slots."""
     columns = nx * ny
-    number = np.zeros(columns, np.int32)
+    number = np.empty(columns, np.int32)
     column = np.empty(count, np.int32)
+    for c in range(columns):
+        number[c] = 0
     for i in range(count):
         a = min(max(int((position[first + i, 0] - origin_x) / width_x), 0), nx - 1)
         b = min(max(int((position[first + i, 1] - origin_y) / width_y), 0), ny - 1)

@@ -1,7 +1,7 @@
 """Cluster lists with vector code, 8 candidates j at a time (AVX2 and AVX-512): those of `neighbours.build_plain`, in the same order."""
 import numpy as np
-from numba import njit
 
+from . import njit
 from .neighbours import WIDTH, append_groups, build_plain, cluster_bounds, slot_ranges
 from .simd import bits, lanes, minimum, ones
 

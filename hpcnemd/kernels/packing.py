@@ -4,7 +4,8 @@ All arrays are C-contiguous (each kernel is used with one signature): positions 
 particles for one target at one lattice offset; a segment of the index array holds its rows: [start[r], start[r + 1]).
 """
 import numpy as np
-from numba import njit
+
+from . import njit
 
 FAST = {"contract", "arcp", "nsz"}          # no reassoc: the order of sums is part of the result
 OPTIONS = {"cache": True, "error_model": "numpy", "fastmath": FAST}

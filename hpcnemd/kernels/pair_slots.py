@@ -2,7 +2,8 @@
 import math
 
 import numpy as np
-from numba import njit
+
+from . import njit
 
 FAR = 1.0e6         # where empty slots stand: beyond every cutoff from all particles, from each other, and from the dummy at -FAR
 

@@ -2,7 +2,8 @@
 import math
 
 import numpy as np
-from numba import njit
+
+from . import njit
 
 
 @njit(cache=True, error_model="numpy")

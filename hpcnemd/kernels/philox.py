@@ -4,7 +4,8 @@ A draw is a function of (key, particle id, step) alone, so that it does not depe
 import math
 
 import numpy as np
-from numba import njit
+
+from . import njit
 
 _M0, _M1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
 _W0, _W1 = np.uint32(0x9E3779B9), np.uint32(0xBB67AE85)

@@ -7,7 +7,8 @@ copy of the loop and not in another would round the same pair in two ways. Idea 
 import math
 
 import numpy as np
-from numba import njit
+
+from . import njit
 
 CUTOFF_SQUARED = 2.0 ** (1.0 / 3.0)         # the minimum of the Lennard-Jones potential, sigma = 1
 ENERGY_UNIT = 2.0 ** -32                    # of the whole-number sum of pair energies

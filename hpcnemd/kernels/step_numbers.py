@@ -7,8 +7,8 @@ The arrays of a `StepNumbers` (dynamics.simulation), all float64 unless said; s 
 `drive_kind`: 0 none, 1 constant field, 2 constant current. `bath`: 0 none or Langevin, 1 Gaussian isokinetic, 2 Nose-Hoover chain."""
 import math
 
-from numba import njit
 
+from . import njit
 from .chain_thermostat import chain_half_step
 
 CURRENT, COLOUR_FORCE, IMPULSE, CHARGE_MOVED, WORK, HEAT, MIDDLE, OPENING = range(8)

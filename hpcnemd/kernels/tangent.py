@@ -2,7 +2,8 @@
 
 Tangent vectors are columns: dq, dp (n, dimensions, k), k of them side by side so that the inner loops run over them."""
 import numpy as np
-from numba import njit
+
+from . import njit
 
 FAST = {"contract", "arcp", "nsz"}          # no reassociation: sums repeat bit for bit
 

@@ -6,7 +6,8 @@ kappa -> kappa + 2 / cos(angle of incidence) at a disc; the exponent is the mean
 import math
 
 import numpy as np
-from numba import njit
+
+from . import njit
 
 
 @njit(cache=True, error_model="numpy")

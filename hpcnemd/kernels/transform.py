@@ -5,9 +5,9 @@ Real rows go in pairs, one as the real and one as the imaginary part of a comple
 that a line (for real rows: a pair) has the same bits whichever stand beside it. Every length is possible; a prime factor p costs p^2.
 Source: Van Loan, Computational Frameworks for the Fast Fourier Transform (1992), sec. 1.7 (Stockham) and 4.3 (real data in pairs)."""
 import numpy as np
-from numba import njit
 from numba.extending import intrinsic
 
+from . import njit
 from .simd import fma, integers, lanes
 
 LANES = 8

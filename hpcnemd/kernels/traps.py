@@ -2,8 +2,8 @@
 
 Arrays of results are flat: sample s of replica r at s * n + r, n the (padded) number of replicas. A replica's numbers depend on its id alone:
 every lane goes through the same instructions. Heat is what the bath received."""
-from numba import njit
 
+from . import njit
 from .lane_normals import LANES, load, normal_pair, splat, store
 from .simd import fma
 

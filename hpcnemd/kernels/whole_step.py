@@ -1,6 +1,6 @@
 """Sweeps and shared numbers of a time step in one call each, as dynamics.loop wants them: a small replica's step would else be spent on calling kernels."""
-from numba import njit
 
+from . import njit
 from .integrate import FAST, close_step, half_kick, largest_displacement, open_step
 from .step_numbers import closing_numbers, opening_numbers
 

@@ -1,5 +1,5 @@
 """How the work of a rank's pair list and mesh is spread over space, in whole numbers, so that sums over ranks are exact."""
-from numba import njit
+from . import njit
 
 
 @njit(cache=True, error_model="numpy")

@@ -26,9 +26,10 @@ def scatter(domain, state, arrays):
             getattr(full, name)[:n] = arrays[name]
     full.n_owned = n
     problem = broken_rows(domain, full, 0)
-    ids, times = np.unique(full.id[:n], return_counts=True)
-    if not problem and len(ids) < n:
-        problem = f"particles {name_ids(ids[times > 1])} are there more than once"
+    ids = np.sort(full.id[:n])
+    twice = ids[1:][ids[1:] == ids[:-1]]
+    if not problem and len(twice):
+        problem = f"particles {name_ids(np.unique(twice))} are there more than once"
     agree_on_errors(domain.comm, PhysicsError(problem) if problem else None)
     owner = np.zeros(n, np.int64)
     wrap_owned(full)
