@@ -138,7 +138,7 @@ class ForcefieldTable(Table):
     skin: Length = Key(1.0, description="extra range of the neighbour lists")
     truncation: Literal["shift_force", "shift", "switch", "plain"] = Key("shift_force", description="what happens at the cutoff: shift_force, shift, switch, plain")
     coulomb: CoulombTable = Key(CoulombTable(), description="Coulomb forces")
-    precision: Literal["double", "mixed"] = Key("double", description="of the pair forces: double, or mixed (pairs in 32 bits, sums in 64; `check` measures what it costs)")
+    precision: Literal["double", "mixed"] = Key("double", description="of the forces: double, or mixed (pairs and gathering from the mesh in 32 bits, sums in 64; `check` measures what it costs)")
 
     @model_validator(mode="after")
     def _checks(self):

@@ -53,7 +53,7 @@ class Forces:
         """Collective."""
         self.meshed = self.box.lengths          # the box for which its accuracy was looked at last
         if self.settings is not None and self.settings.method == "spme":
-            self.mesh = Spme(self.settings, self.box, self.kinds, self.domain, self.skin, self.remove_net_force, threads=self.threads)
+            self.mesh = Spme(self.settings, self.box, self.kinds, self.domain, self.skin, self.remove_net_force, threads=self.threads, precision=self.pair.precision)
         elif self.settings is not None and self.settings.method == "ewald":
             self.mesh = Ewald(self.settings, self.box, self.kinds, self.domain, self.remove_net_force)
 

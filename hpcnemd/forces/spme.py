@@ -24,15 +24,17 @@ STILL = np.zeros(3)
 class Spme:
     """`settings`: a CoulombSettings; `box` in three dimensions; `kinds` a Species; `domain`: has `.comm`, `.lower`, `.upper` (or None: one rank, whole box).
     `margin`: angstrom that owned particles may lie outside the domain (the skin is enough). `path`: one of kernels.simd.PATHS or "auto".
-    `threads`: of this rank, among which the particles are shared out. Collective."""
+    `threads`: of this rank, among which the particles are shared out. `precision`: "double", or "mixed": vector code then gathers in float32 (charges are
+    summed in float64, or forces would depend on the number of ranks by more than the rounding of that). Collective."""
 
-    def __init__(self, settings, box, kinds, domain=None, margin=1.0, remove_net_force=True, path="auto", threads=1):
+    def __init__(self, settings, box, kinds, domain=None, margin=1.0, remove_net_force=True, path="auto", threads=1, precision="double"):
         self.settings, self.box, self.kinds = settings, box, kinds
         self.margin, self.remove_net_force = float(margin), remove_net_force
         self.comm = SerialComm() if domain is None else domain.comm
         lower, upper = (np.zeros(3), box.lengths) if domain is None else (domain.lower, domain.upper)
         self.path, self._team = choose_path(path), team_of(int(threads))
-        self.mesh = DistributedMesh(self.comm, settings.mesh, settings.order, box.lengths, lower, upper, self.margin * box.slant, self.path)
+        self.mesh = DistributedMesh(self.comm, settings.mesh, settings.order, box.lengths, lower, upper, self.margin * box.slant, self.path,
+                                    real=np.float32 if precision == "mixed" and self.path != "plain" else np.float64)
         self.spread, self.gather = _loops(settings.order, self.path, self.mesh.brick, self._team)
         self.influence = np.zeros(self.mesh.fft.spectrum_shape)
         self._factors = self.influence.reshape(-1)
@@ -84,7 +86,7 @@ class Spme:
         spectrum = mesh.fft.forward(mesh.deposit())
         energy, virial = self._observe(spectrum, charge) if observe else (None, None)
         mesh.collect(mesh.fft.backward(spectrum, mesh.slab, self._factors))
-        self.gather(self._place, charge, n, mesh.brick.points, force)
+        self.gather(self._place, charge, n, mesh.brick.potential, force)
         self.box.lay_back(force)
         return MeshResult(energy, virial, self._add(state, force))
 
@@ -180,6 +182,7 @@ def _single_loops(order, path, brick):
         return (lambda position, charge, n, points: kernels.spread(position, charge, n, *place, order, table, *rows, points),
                 lambda position, charge, n, points, out: kernels.gather(position, charge, n, *place, order, table, slope, *rows, points, out))
     spread, gather = make_spread(order), make_gather(order)
-    table, slope = table.ravel(), slope.ravel()
+    narrow, slope = (values.ravel().astype(brick.potential.dtype) for values in (table, slope))
+    table = table.ravel()
     return (lambda position, charge, n, points: spread(position, charge, n, *place, table, *rows, points),
-            lambda position, charge, n, points, out: gather(position, charge, n, *place, table, slope, *rows, points, out))
+            lambda position, charge, n, points, out: gather(position, charge, n, *place, narrow, slope, *rows, points, out))

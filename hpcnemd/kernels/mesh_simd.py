@@ -1,7 +1,7 @@
 """`spread` and `gather` of kernels.mesh with explicit SIMD: the eight z points of a row are one vector, and the loops over x and y are unrolled.
 
 One pair of functions per spline order, made on first use and kept in numba's cache like any other. Arguments as in kernels.mesh, `table` and
-`slope` flat."""
+`slope` flat. A gather whose `brick`, `table` and `slope` are float32 has weights and sums of float32: vectors of half the size."""
 import functools
 import math
 
@@ -55,7 +55,8 @@ def make_spread(order):
 def make_gather(order):
     @njit(cache=True, nogil=True, error_model="numpy")
     def gather(position, charge, n, scale, low, period, first, last, table, slope, planes, rows, brick, out):
-        bx, by, cx, cy = np.empty(8), np.empty(8), np.empty(8), np.empty(8)
+        bx, by, cx, cy = np.empty(8, brick.dtype), np.empty(8, brick.dtype), np.empty(8, brick.dtype), np.empty(8, brick.dtype)
+        zero = splat(brick.dtype.type(0.0))
         for i in range(n):
             out[i, 0], out[i, 1], out[i, 2] = 0.0, 0.0, 0.0
             ux, uy, uz = position[i, 0] * scale[0], position[i, 1] * scale[1], position[i, 2] * scale[2]
@@ -87,10 +88,10 @@ def make_gather(order):
             store(by, 0, wy)
             store(cx, 0, dx)
             store(cy, 0, dy)
-            ax, ay, az = splat(0.0), splat(0.0), splat(0.0)
+            ax, ay, az = zero, zero, zero
             for jx in range(order):
                 base = planes[ix + jx] + iz
-                value, along = splat(0.0), splat(0.0)
+                value, along = zero, zero
                 for jy in range(order):
                     row = load(brick, base + rows[iy + jy])
                     value = fma(row, by[jy], value)

@@ -116,9 +116,10 @@ class Brick:
 
     An axis that the domain spans, margins included, is covered once from `lower`: positions are brought into that period, and along x and y the brick
     holds each plane of the mesh once. `first`, `last` (3,): lowest and highest floor(u) of a particle; `low`, `period` (3,) mesh units; `planes`, `rows`:
-    all as kernels.mesh.spread wants them. `corner` (3,): mesh point of the brick's point 0; `count` (3,) points used."""
+    all as kernels.mesh.spread wants them. `corner` (3,): mesh point of the brick's point 0; `count` (3,) points used; `points`: of the charges; `potential`: of what
+    comes back, of type `real` (the same array where that is float64)."""
 
-    def __init__(self, shape, order, lengths, lower, upper, margin):
+    def __init__(self, shape, order, lengths, lower, upper, margin, real=np.float64):
         shape = np.asarray(shape, dtype=np.int64)
         self.scale = shape / lengths
         self.period = shape.astype(float)
@@ -136,6 +137,7 @@ class Brick:
         self.ny = int(self.count[1])
         self.nz = int(-(-(self.last[2] - self.first[2] + 8) // 8) * 8)
         self.points = np.zeros(int(self.count[0]) * self.ny * self.nz)
+        self.potential = self.points if real == np.float64 else np.zeros(self.points.size, real)
         planes, rows = ((self.first[axis] - (order - 1) - self.corner[axis] + np.arange(touched[axis])) % self.count[axis] for axis in (0, 1))
         self.planes, self.rows = planes * self.ny * self.nz, rows * self.nz
 
@@ -151,10 +153,10 @@ class DistributedMesh:
     """Bricks, slabs and their traffic over one communicator. `shape` (3,) mesh points, `order` of the splines, `lengths` (3,) angstrom,
     `lower`, `upper` (3,) of this rank's domain, `margin` (3,) angstrom that particles may lie outside it, all in upright coordinates; `path` as in
     SlabFFT. `whole`: every rank has all planes in its slab (default: see `repeated`). `share`: of sums over this rank's slab or spectrum, what it adds to
-    those over all ranks. Collective."""
+    those over all ranks. `real`: type of the bricks' potentials (all else is float64). Collective."""
 
-    def __init__(self, comm, shape, order, lengths, lower, upper, margin, path="auto", whole=None):
-        self.comm, self.shape = comm, np.asarray(shape, dtype=np.int64)
+    def __init__(self, comm, shape, order, lengths, lower, upper, margin, path="auto", whole=None, real=np.float64):
+        self.comm, self.shape, self._real = comm, np.asarray(shape, dtype=np.int64), real
         self.order, self.margin = order, margin
         self.whole = repeated(shape, comm.size) if whole is None else whole
         self.share = 1.0 if comm.rank == 0 or not self.whole else 0.0
@@ -165,7 +167,7 @@ class DistributedMesh:
     def place(self, lengths, lower, upper):
         """Collective. Another domain of this rank, from `lower` to `upper` (3,) in a box of `lengths` (3,): a new brick and new ways for its planes."""
         comm = self.comm
-        self.brick = Brick(self.shape, self.order, np.asarray(lengths), np.asarray(lower), np.asarray(upper), self.margin)
+        self.brick = Brick(self.shape, self.order, np.asarray(lengths), np.asarray(lower), np.asarray(upper), self.margin, self._real)
         own = np.concatenate((self.brick.corner, self.brick.count))
         bricks = own[None, :] if comm.size == 1 else np.array(comm.allgather(own))
         edges = [(0, self.shape[0])] * comm.size if self.whole else [tuple(pair) for pair in zip(self.fft.x_edges[:-1], self.fft.x_edges[1:])]
@@ -208,22 +210,26 @@ class DistributedMesh:
         """Collective. Fills the brick with the slabs' points."""
         brick = self.brick
         if self.whole:
-            kernels.take_planes(slab, *self._own, *self._source(self._receives[self.comm.rank]))
+            kernels.take_planes(slab, *self._own, *self._target(self._receives[self.comm.rank]))
             return
         self._collect.receive()
         for piece in self._receives:
             if piece is not None:
-                kernels.take_planes(slab, piece.slab_planes, piece.first_y, piece.first_z, piece.rows, piece.columns, *self._source(piece))
+                kernels.take_planes(slab, piece.slab_planes, piece.first_y, piece.first_z, piece.rows, piece.columns, *self._target(piece))
         self._collect.send()
         self._collect.wait()
         for piece in self._packed:
-            kernels.unpack_planes(piece.message, piece.brick_planes, brick.ny, brick.nz, piece.rows, piece.columns, brick.points)
+            kernels.unpack_planes(piece.message, piece.brick_planes, brick.ny, brick.nz, piece.rows, piece.columns, brick.potential)
 
     def _source(self, piece):
         """(flat array, its planes, its rows and columns per plane) that a piece of this rank's slab is added from: the own brick, or a message."""
         if piece.rank == self.comm.rank:
             return self.brick.points, piece.brick_planes, self.brick.ny, self.brick.nz
         return piece.message, piece.message_planes, piece.rows, piece.columns
+
+    def _target(self, piece):
+        """The same that a piece of the slab's potential is copied to."""
+        return (self.brick.potential, *self._source(piece)[1:]) if piece.rank == self.comm.rank else self._source(piece)
 
 
 class _Piece:
