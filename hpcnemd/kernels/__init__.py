@@ -15,6 +15,8 @@ _COVERAGE = sys.modules.setdefault("coverage", None)        # numba imports it w
 import numba                                                # noqa: E402
 from numba import config                                    # noqa: E402
 
+from . import quick_compiler                                # noqa: E402
+
 if _COVERAGE is None:
     del sys.modules["coverage"]
 
@@ -33,6 +35,7 @@ def _without_blas():
 
 
 _without_blas()
+quick_compiler.install()
 
 
 def _digest():
