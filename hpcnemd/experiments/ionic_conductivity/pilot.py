@@ -154,7 +154,7 @@ def step_rates(prepared, comm, positions=None, shares=None):
 def _time_steps(prepared, comm, group, share):
     """Collective. s per step."""
     system, run = prepared.system, prepared.deck.run
-    sim = simulation_of(system, prepared.colour, group, choose_grid(share, system.box.heights, system.box.dimensions), run.timestep, run.seed, 0, threads=deck.parallel.threads)
+    sim = simulation_of(system, prepared.colour, group, choose_grid(share, system.box.heights, system.box.dimensions), run.timestep, run.seed, 0, threads=prepared.deck.parallel.threads)
     scatter(sim.domain, sim.state, {"species": system.species, "position": system.position})
     draw_velocities(group, sim.state, run.temperature, run.seed, 0)
     bath = run.thermostat
