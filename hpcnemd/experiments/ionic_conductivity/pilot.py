@@ -22,8 +22,8 @@ from .estimate import Settings
 
 LENGTH = 30000.0            # fs of the equilibrium part; 20 to 50 ps hold ten windows of a melt or a fast solid conductor
 SETTLE = 4000.0             # fs under the drive before its measurement, at least
-SHORTEST, LONGEST = 10000.0, 30000.0        # fs of the driven part
-ENTROPY = 150.0             # k_B that the driven part of all replicas is to produce: 12 % of error
+SHORTEST, LONGEST = 10000.0, 60000.0        # fs of the driven part
+ENTROPY = 500.0             # k_B that the driven part of all replicas is to produce: 6 % of error, so that a plan is right within a factor of 1.3
 MOST_REPLICAS = 4           # side by side
 BLOCK = 1000.0              # fs
 TRACER_WINDOWS = 4          # longest lag of a tracer estimate, over the window of the collective one
