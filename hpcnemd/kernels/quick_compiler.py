@@ -35,7 +35,7 @@ def _remembering(resolve, known):
 
 
 def _optimize_functions(library, module):
-    """`CPUCodeLibrary._optimize_functions` without making passes for functions that are only declared, nine in ten."""
+    """`CPUCodeLibrary._optimize_functions` without making passes for functions that are only declared."""
     module.data_layout = library._codegen._data_layout
     for function in module.functions:
         if not function.is_declaration:

@@ -4,11 +4,10 @@ import tomllib
 import numpy as np
 import pytest
 from mpi4py import MPI
-from test_npt_phase import DECK, launch, same
+from test_npt_phase import DECK, launch, launch_with_stops, same
 
-from hpcnemd.core.errors import StoppedEarly
 from hpcnemd.core.units import BOLTZMANN
-from hpcnemd.experiments.ionic_conductivity import Deck, groups, prepare
+from hpcnemd.experiments.ionic_conductivity import Deck, prepare
 from hpcnemd.experiments.ionic_conductivity.replica import Replica
 from hpcnemd.experiments.ionic_conductivity.schedule import STAIRS, Schedule, temperature_of
 from hpcnemd.experiments.tables import CELL_BLOCKS, problems_of
@@ -53,28 +52,7 @@ def test_stops_change_nothing(tmp_path, monkeypatch):
     for name in ("whole", "stopped"):
         (tmp_path / name).mkdir()
     launch(tmp_path / "whole", SerialComm(), text=TEXT)
-
-    class Flag:
-        asked = 0
-
-        def install(self):
-            return self
-
-        def restore(self):
-            pass
-
-        @property
-        def received(self):
-            Flag.asked += 1
-            return Flag.asked in (7, 60, 190, 330)
-    monkeypatch.setattr(groups, "StopFlag", Flag)
-    for starts in range(1, 9):
-        try:
-            launch(tmp_path / "stopped", SerialComm(), text=TEXT)
-            break
-        except StoppedEarly:
-            pass
-    assert starts > 3
+    assert launch_with_stops(monkeypatch, (7, 60, 190, 330), tmp_path / "stopped", TEXT) > 3
     whole, stopped = (ensemble.read(tmp_path / name / "ensemble.h5") for name in ("whole", "stopped"))
     assert same(stopped.arrays, whole.arrays) == []
     assert whole.attributes["anneal"] == pytest.approx(90.0) and whole.attributes["npt"] == pytest.approx(160.0)

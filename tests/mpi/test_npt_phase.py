@@ -59,6 +59,31 @@ def launch(folder, world, per_replica=1, text=DECK):
     groups.run(prepared, Layout(world, prepared.deck.run.replicas, per_replica, box=prepared.system.box), folder, text)
 
 
+def launch_with_stops(monkeypatch, at, folder, text=DECK):
+    """Starts the run on one rank again and again, told to stop whenever it has asked so many times in all; the number of starts."""
+    class Flag:
+        asked = 0
+
+        def install(self):
+            return self
+
+        def restore(self):
+            pass
+
+        @property
+        def received(self):
+            Flag.asked += 1
+            return Flag.asked in at
+    monkeypatch.setattr(groups, "StopFlag", Flag)
+    for starts in range(1, 10):
+        try:
+            launch(folder, SerialComm(), text=text)
+            return starts
+        except StoppedEarly:
+            pass
+    raise AssertionError("it comes to no end")
+
+
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     """Arrays and attributes of the run on one rank, which every rank makes for itself."""
@@ -94,29 +119,7 @@ def test_all_replicas_take_the_mean_cell(whole):
 
 def test_stops_in_every_phase_change_nothing(whole, tmp_path, monkeypatch):
     """Stopped in the cells of both replicas, between them, and in the measurement."""
-    class Flag:
-        asked = 0
-
-        def install(self):
-            return self
-
-        def restore(self):
-            pass
-
-        @property
-        def received(self):
-            Flag.asked += 1
-            return Flag.asked in (30, 52, 90, 200, 280)
-    monkeypatch.setattr(groups, "StopFlag", Flag)
-    starts = 0
-    while True:
-        starts += 1
-        try:
-            launch(tmp_path, SerialComm())
-            break
-        except StoppedEarly:
-            assert starts < 9
-    assert starts > 4
+    assert launch_with_stops(monkeypatch, (30, 52, 90, 200, 280), tmp_path) > 4
     assert same(ensemble.read(tmp_path / "ensemble.h5").arrays, whole[1]) == []
 
 

@@ -66,8 +66,8 @@ def test_a_tiny_field_gives_the_conductivity_that_a_large_one_gives(tmp_path):
 @pytest.mark.parametrize("name, error", [("nacl_216.toml", "2%"), ("agi_256.toml", "3%"), ("llzo_192_1000K.toml", "3.5%")])
 def test_the_planner_keeps_its_word(name, error, tmp_path):
     """A plan and the run that it writes: the error after the measurement that the run took is the predicted one within a factor of 1.3, and so is the length at
-    which it stops. These errors need about 200 blocks, so that the error of a run is known to 5 or 6 %, and a pilot knows the law's to as much: correct code
-    fails a factor of 1.3 in less than 1 % of the seeds."""
+    which it stops. These errors need 100 to 300 blocks, so that the error of a run is known to 4 to 7 %, and a pilot of 500 k_B knows the conductivity, to which the
+    length is proportional, to 6 %; the looks at which a run stops lie a factor of 1.25 apart. The chance that correct code fails was not measured."""
     folder = RUNS / f"planned_{name.split('.')[0]}"
     folder.parent.mkdir(parents=True, exist_ok=True)
     deck, planned = tmp_path / "deck.toml", tmp_path / "planned.toml"
