@@ -116,7 +116,9 @@ def record(party, case, ranks, runs, match, arguments, common, verdict):
         line["over_one_rank"] = [statistics.median(each), min(each), max(each)]
         line["over_one_rank_error"] = 1.25 * statistics.stdev(each) / len(each)**0.5 if len(each) > 1 else None
         line["phases_by_rank"] = own[0].get("phases_by_rank", [])
-    for key in ("messages_per_step", "collectives_per_step", "bytes_per_step", "rebuilds_per_step", "ghosts", "coulomb", "path", "grid"):
+    if "blocks_unchecked" in own[0]:
+        line["atom_steps_per_s_unchecked"] = [rate for run in own for rate in rates({**run, "blocks": run["blocks_unchecked"]}, 0)]
+    for key in ("lists_every", "unchecked_every", "unchecked_force_error", "messages_per_step", "collectives_per_step", "bytes_per_step", "rebuilds_per_step", "ghosts", "coulomb", "path", "grid"):
         if key in own[0]:
             line[key] = own[0][key]
     for ours in [p for c, p in runs if c == "hpcnemd" and (p == precision or (code, p) not in runs)] if code != "hpcnemd" else ():
@@ -142,6 +144,10 @@ def show(line):
         told = [f"{'%.2f (%.2f to %.2f)' % tuple(line[key])} by {kind} time" for kind in kinds if (key := label(f"ratio_{kind}", ours).replace(" ", "_")) in line]
         if told:
             print(f"    hpcnemd {line['precision'] if line['code'] == 'prototype' else ours} over {line['code']}: " + "; ".join(told))
+    if "unchecked_every" in line:
+        faster = statistics.median(line["atom_steps_per_s_unchecked"]) / 1e6
+        print(f"    lists every {line['lists_every']} steps, as safe as ours; every {line['unchecked_every']}, unchecked, as it was written: {faster:.3f} Matom-steps/s, "
+              f"and forces off by {line['unchecked_force_error']:.1e} of their rms where lists are oldest")
     if line["code"] == "hpcnemd" and line["phases"]:
         total = sum(line["phases"].values())
         print("    " + ", ".join(f"{name} {100 * value / total:.1f}%" for name, value in line["phases"].items()) + f"; {1e6 * total:.0f} us a step"
