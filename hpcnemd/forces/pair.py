@@ -179,7 +179,7 @@ class PairForces:
     def _list(self, owned, ghost, ghosts, margin):
         """The cluster list, in a buffer that grows until it is long enough."""
         kinds = len(self.kinds.names)
-        near = owned.geometry, owned.shape, owned.bin_start, ghost.geometry, ghost.shape, ghost.bin_start, ghosts
+        near = *columns_of(owned, ghost), ghosts
 
         def part(foremost, end, found, pointer, neighbour):
             """(length, neighbour) of the list of the clusters [foremost, end)."""
@@ -289,7 +289,7 @@ def column_width(extent, count, radius):
 
 
 class ColumnGrid:
-    """Columns along z over the bounding box of some rows; `geometry` (6,) and `shape` (3,) as the list kernels take them."""
+    """Columns along z over the bounding box of some rows; `geometry` (6,) and `shape` (3,): see neighbours.slot_ranges."""
 
     def __init__(self, lowest, highest, width, radius):
         self.lowest = lowest.tolist()
@@ -300,7 +300,7 @@ class ColumnGrid:
         self.bins = int(extent[2] / self.height) + 1
         self.columns = self.nx * self.ny
         self.start = np.zeros(self.columns + 1, np.int32)
-        self.bin_start = np.zeros(self.columns * (self.bins + 1), np.int32)
+        self.bin_start, self.span = np.zeros(self.columns * (self.bins + 1), np.int32), np.zeros((self.columns, 2), np.float32)
         self.shape = np.array([self.nx, self.ny, self.bins], np.int64)
 
     def sort(self, position, first, count, fill, slot_row):
@@ -310,4 +310,11 @@ class ColumnGrid:
         """Height bins, in coordinates relative to `centre`."""
         low = [edge - middle for edge, middle in zip(self.lowest, centre.tolist())]
         self.geometry = np.array([*low, self.width_x, self.width_y, self.height])
-        neighbours.bin_heights(z, slot_row, self.start, first_slot, self.columns, low[2], self.height, self.bins, self.bin_start)
+        neighbours.bin_heights(z, slot_row, self.start, first_slot, self.columns, low[2], self.height, self.bins, self.bin_start, self.span)
+
+
+def columns_of(owned, ghost):
+    """geometry, shape, bin_start and span of both ColumnGrids, as `neighbours.slot_ranges` wants them."""
+    first = np.array([[0, 0], [owned.columns, len(owned.bin_start)]])
+    return (np.stack((owned.geometry, ghost.geometry)), np.hstack((np.stack((owned.shape, ghost.shape)), first)),
+            np.concatenate((owned.bin_start, ghost.bin_start)), np.concatenate((owned.span, ghost.span)))

@@ -101,13 +101,17 @@ def fill_slots(position, species, slot_row, slots, centre, x, y, z, slot_species
 
 
 @njit(cache=True, error_model="numpy")
-def bin_heights(z, slot_row, start, first, columns, lowest, height, bins, bin_start):
+def bin_heights(z, slot_row, start, first, columns, lowest, height, bins, bin_start, span):
     """bin_start[c * (bins + 1) + b]: first slot of column c whose z is in bin b or above (bins of odd columns are counted from the top, and below is above); the
-    last one is the end of the column's particles. Slots of the column are first + start[c] ... in z and slot_row."""
+    last one is the end of the column's particles. Slots of the column are first + start[c] ... in z and slot_row. span (columns, 2) float32: lowest and highest z
+    of each column, the other way round where it is empty."""
     for c in range(columns):
         begin, end = first + start[c], first + start[c + 1]
         while end > begin and slot_row[end - 1] < 0:
             end -= 1
+        span[c, 0], span[c, 1] = np.inf, -np.inf
+        if begin < end:
+            span[c, c % 2], span[c, 1 - c % 2] = z[begin], z[end - 1]
         at = c * (bins + 1)
         b = 0
         for s in range(begin, end):
@@ -139,32 +143,37 @@ def cluster_bounds(x, y, z, slot_row, c, bounds):
 
 
 @njit(cache=True, error_model="numpy")
-def slot_ranges(bounds, radius, geometry, shape, bin_start, lowest_slot, ranges):
-    """Ranges of slots that may lie within `radius` of the bounds, into ranges (m, 2); returns their number. geometry: origin x, y, z, widths x, y and
-    bin height; shape: columns in x, in y, bins; slots below lowest_slot are left out."""
-    nx, ny, bins = shape[0], shape[1], shape[2]
-    per_height = 1.0 / geometry[5]
-    a0 = min(max(int(math.floor((bounds[0] - radius - geometry[0]) / geometry[3])), 0), nx - 1)
-    a1 = min(max(int(math.floor((bounds[1] + radius - geometry[0]) / geometry[3])), 0), nx - 1)
-    b0 = min(max(int(math.floor((bounds[2] - radius - geometry[1]) / geometry[4])), 0), ny - 1)
-    b1 = min(max(int(math.floor((bounds[3] + radius - geometry[1]) / geometry[4])), 0), ny - 1)
+def slot_ranges(bounds, radius, part, geometry, shape, bin_start, span, lowest_slot, ranges):
+    """Ranges of slots of the owned (part 0) or the ghosts (1) that may lie within `radius` of the bounds, into ranges (m, 2); returns their number.
+    geometry (2, 6): origin x, y, z, widths x, y and bin height; shape (2, 5): columns in x, in y, bins; where the part's columns begin in `span` and its bins in
+    `bin_start`; slots below lowest_slot are left out. Most columns of ghosts are near in x and y alone: `span` tells.
+    The parts share their arrays because a choice between arrays costs as much as a column."""
+    nx, ny, bins, first_column, first_bin = shape[part, 0], shape[part, 1], shape[part, 2], shape[part, 3], shape[part, 4]
+    x0, y0, z0, wx, wy, per_height = geometry[part, 0], geometry[part, 1], geometry[part, 2], geometry[part, 3], geometry[part, 4], 1.0 / geometry[part, 5]
+    bottom, top = bounds[4] - radius, bounds[5] + radius
+    a0 = min(max(int(math.floor((bounds[0] - radius - x0) / wx)), 0), nx - 1)
+    a1 = min(max(int(math.floor((bounds[1] + radius - x0) / wx)), 0), nx - 1)
+    b0 = min(max(int(math.floor((bounds[2] - radius - y0) / wy)), 0), ny - 1)
+    b1 = min(max(int(math.floor((bounds[3] + radius - y0) / wy)), 0), ny - 1)
     count = 0
     for a in range(a0, a1 + 1):
-        left = geometry[0] + a * geometry[3]
-        dx = max(0.0, max(left - bounds[1], bounds[0] - left - geometry[3]))
+        left = x0 + a * wx
+        dx = max(0.0, max(left - bounds[1], bounds[0] - left - wx))
         for b in range(b0, b1 + 1):
-            front = geometry[1] + b * geometry[4]
-            dy = max(0.0, max(front - bounds[3], bounds[2] - front - geometry[4]))
+            c = column_number(a, b, ny)
+            if top < span[first_column + c, 0] or bottom > span[first_column + c, 1]:
+                continue
+            front = y0 + b * wy
+            dy = max(0.0, max(front - bounds[3], bounds[2] - front - wy))
             room = radius * radius - dx * dx - dy * dy
             if room <= 0.0:
                 continue
             reach = math.sqrt(room)
-            low = min(max(int((bounds[4] - reach - geometry[2]) * per_height), 0), bins - 1)
-            high = min(max(int((bounds[5] + reach - geometry[2]) * per_height), 0), bins - 1)
-            c = column_number(a, b, ny)
+            low = min(max(int((bounds[4] - reach - z0) * per_height), 0), bins - 1)
+            high = min(max(int((bounds[5] + reach - z0) * per_height), 0), bins - 1)
             if c % 2:
                 low, high = bins - 1 - high, bins - 1 - low
-            at = c * (bins + 1)
+            at = first_bin + c * (bins + 1)
             begin, end = max(bin_start[at + low], lowest_slot), bin_start[at + high + 1]
             if begin < end:
                 ranges[count, 0], ranges[count, 1] = begin, end
@@ -192,8 +201,8 @@ def append_groups(c, groups, found, number, multiple, dummy, pointer, neighbour,
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def build_plain(x, y, z, slot_species, slot_row, foremost, clusters, kinds, full, radius, margin, owned_geometry, owned_shape, owned_bins, ghost_geometry, ghost_shape,
-                ghost_bins, ghosts, multiple, dummy, found, ranges, pointer, neighbour):
+def build_plain(x, y, z, slot_species, slot_row, foremost, clusters, kinds, full, radius, margin, geometry, shape, bin_start, span, ghosts, multiple, dummy, found, ranges,
+                pointer, neighbour):
     """The list of the clusters [foremost, clusters) into pointer (clusters * groups + 1,) and neighbour; returns its length, or -1 when neighbour is too short.
     groups: kinds, or twice as many in a `full` list. radius: list radius; margin: bound of the rounding of float32 distances. found ((groups + 1) (slots + 16),) and
     ranges (m, 2) are work space."""
@@ -208,8 +217,7 @@ def build_plain(x, y, z, slot_species, slot_row, foremost, clusters, kinds, full
         count = cluster_bounds(x, y, z, slot_row, c, bounds)
         number[:] = 0
         for part in range(2 if ghosts else 1):
-            geometry, shape, bins, lowest = (owned_geometry, owned_shape, owned_bins, WIDTH * (c + 1) * (1 - full)) if part == 0 else (ghost_geometry, ghost_shape, ghost_bins, 0 * c)
-            n = slot_ranges(bounds, radius + margin, geometry, shape, bins, lowest, ranges)
+            n = slot_ranges(bounds, radius + margin, part, geometry, shape, bin_start, span, WIDTH * (c + 1) * (1 - full) * (1 - part), ranges)
             for k in range(n):
                 for j in range(ranges[k, 0], ranges[k, 1]):
                     if j // WIDTH == c:

@@ -18,8 +18,8 @@ def _squares(X, Y, Z, x, y, z, i):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def build_vector(x, y, z, slot_species, slot_row, foremost, clusters, kinds, full, radius, margin, owned_geometry, owned_shape, owned_bins, ghost_geometry, ghost_shape,
-                 ghost_bins, ghosts, multiple, dummy, found, ranges, pointer, neighbour):
+def build_vector(x, y, z, slot_species, slot_row, foremost, clusters, kinds, full, radius, margin, geometry, shape, bin_start, span, ghosts, multiple, dummy, found, ranges,
+                 pointer, neighbour):
     """As neighbours.build_plain; x, y, z must have 8 elements of room behind the last slot."""
     square = np.float32((radius + margin)**2)
     groups = kinds * (1 + full)
@@ -34,8 +34,7 @@ def build_vector(x, y, z, slot_species, slot_row, foremost, clusters, kinds, ful
         i1, i2, i3 = i0 + min(1, count - 1), i0 + min(2, count - 1), i0 + count - 1
         number[:] = 0
         for part in range(2 if ghosts else 1):
-            geometry, shape, bins, lowest = (owned_geometry, owned_shape, owned_bins, (i0 + WIDTH) * (1 - full)) if part == 0 else (ghost_geometry, ghost_shape, ghost_bins, 0 * c)
-            n = slot_ranges(bounds, radius + margin, geometry, shape, bins, lowest, ranges)
+            n = slot_ranges(bounds, radius + margin, part, geometry, shape, bin_start, span, (i0 + WIDTH) * (1 - full) * (1 - part), ranges)
             first = kinds * part * full
             # of one species all that is found belongs to one group; of more it is shared out afterwards
             begin = first * room + number[first] if kinds == 1 else groups * room

@@ -124,6 +124,12 @@ def test_the_speed_up_is_the_law_and_its_goal_is_where_the_law_says(monkeypatch)
     crossing = result.speed.crossings[2, 2, 2]
     assert crossing[0] == pytest.approx(1 / (1 / 1000 + BOLTZMANN / 0.15 * math.log(large.law.value / 100)), rel=1e-3) and crossing[1] < crossing[0] < crossing[2]
     assert result.speed.crossings[1, 1, 1] is None      # the line does not reach 100 at any temperature
+    assert set(result.speed.over_tracers) == {(1, 1, 1)}        # two temperatures are too few for an error
+    each = [one.over_tracers.value for one in strongest.values() if one.supercell == (1, 1, 1)]
+    mean = result.speed.over_tracers[1, 1, 1]
+    assert mean.value == pytest.approx(sum(each) / len(each)) and mean.dof == len(each) - 1 == 3
+    for one in strongest.values():          # runs of equal length: Nernst-Einstein to a thirtieth, the drive to sqrt(2 / entropy)
+        assert one.over_tracers.value == pytest.approx(30.0**-2 / (2 / (3 * one.law.value / one.window * TIME)), rel=1e-6)
 
 
 def test_routes_agree_where_they_do_and_are_told_where_not(monkeypatch):

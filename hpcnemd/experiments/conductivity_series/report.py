@@ -74,6 +74,8 @@ def speed_lines(result):
         if one.over_tracers:
             text += f"; over Nernst-Einstein at equal error {number(one.over_tracers.value, one.over_tracers.error)}"
         yield text
+    for size, one in result.speed.over_tracers.items():
+        yield f"{size_word(size)}: over Nernst-Einstein at equal error {number(one.value, one.error)} ({one.estimator})"
     for one in result.speed.goals:
         yield f"{one.temperature:g} K: the law gives 100 with {one.ions:.3g} ions, {one.repeat:.2g} times the edge of {size_word(one.supercell)}, at this drive"
     for size, one in result.speed.crossings.items():

@@ -3,7 +3,7 @@ import math
 from dataclasses import dataclass
 
 from ...analysis import speed_up
-from ...analysis.blocks import Estimate
+from ...analysis.blocks import Estimate, student
 from ...analysis.conductivity import LINEAR_LIMIT
 
 GOAL = 100.0
@@ -56,10 +56,12 @@ class Goal:
 
 @dataclass(frozen=True)
 class Speed:
-    """All of them. `goals`: list of Goal; `crossings`: {supercell: (K, low, high) or None}."""
+    """All of them. `goals`: list of Goal; `crossings`: {supercell: (K, low, high) or None}; `over_tracers`: {supercell: Estimate}, the mean over the temperatures of what
+    Nernst-Einstein costs beside constant current at equal error, since at one temperature alone its error is known from a few replicas and axes only."""
     entries: list
     goals: list
     crossings: dict
+    over_tracers: dict
 
     def strongest(self, supercell=None, temperature=None):
         """Of each cell, the constant-current entry with the strongest drive that is still linear."""
@@ -75,6 +77,7 @@ class Speed:
         """What JSON can hold."""
         return {"points": [one.as_dict() for one in self.entries],
                 "law_reaches_100": [{"supercell": list(one.supercell), "temperature_K": one.temperature, "ions": one.ions, "times_the_edge": one.repeat} for one in self.goals],
+                "over_nernst_einstein_mean": {"x".join(map(str, size)): one.as_dict() for size, one in self.over_tracers.items()},
                 "temperature_of_100": {"x".join(map(str, size)): None if one is None else {"K": one[0], "interval68_K": [None if not math.isfinite(x) else x for x in one[1:]]}
                                        for size, one in self.crossings.items()}}
 
@@ -97,11 +100,17 @@ def speed_ups(cells):
             entries.append(SpeedUp(cell.supercell, cell.temperature, one.ions, one.carriers, one.point.kind, one.point.direction, one.point.level.label, one.strength,
                                    still.window, bounded, speed_up.law(one.entropy_rate(), still.window),
                                    speed_up.ratio(still.windows, cheap) if still.windows else None, tracers))
-    speed = Speed(entries, [], {})
+    speed = Speed(entries, [], {}, {})
     for one in speed.strongest():
         speed.goals.append(Goal(one.supercell, one.temperature, one.ions * GOAL / one.law.value, (GOAL / one.law.value) ** (1 / 3)))
     for size in dict.fromkeys(one.supercell for one in entries):
-        speed.crossings[size] = _crossing(speed.strongest(supercell=size))
+        best = speed.strongest(supercell=size)
+        speed.crossings[size] = _crossing(best)
+        costs = [one.over_tracers.value for one in best if one.over_tracers]
+        if len(costs) > 2:
+            mean = sum(costs) / len(costs)
+            error = math.sqrt(sum((one - mean) ** 2 for one in costs) / (len(costs) - 1) / len(costs))
+            speed.over_tracers[size] = student(mean, error, len(costs) - 1, "", f"mean of {len(costs)} temperatures")
     return speed
 
 
