@@ -9,10 +9,12 @@ SUMS = 7        # per species: kinetic energy, momentum x y z, force x y z
 
 
 @njit(cache=True, error_model="numpy", fastmath=FAST)
-def open_step(n, species, position, velocity, force, inverse_mass, scale, stream, kick, axis, half_step, step):
+def open_step(n, species, position, velocity, force, inverse_mass, scale, stream, kick, axis, half_step, step, reference, stretch):
     """Thermostat half step (`scale` (s,) of the peculiar velocity), half kick, projection (`kick` (s,): change of the velocity along `axis`), drift.
-    position, velocity, force (cap, 3); `axis` (3,) unit vector; times in fs."""
+    position, velocity, force (cap, 3); `axis` (3,) unit vector; times in fs. Returns the `largest_displacement` afterwards."""
     ex, ey, ez = axis[0], axis[1], axis[2]
+    tx, ty, tz = stretch[0], stretch[1], stretch[2]
+    largest, finite = 0.0, True
     for i in range(n):
         s = species[i]
         a = half_step * inverse_mass[s]
@@ -25,9 +27,20 @@ def open_step(n, species, position, velocity, force, inverse_mass, scale, stream
         velocity[i, 0] = vx
         velocity[i, 1] = vy
         velocity[i, 2] = vz
-        position[i, 0] += step * vx
-        position[i, 1] += step * vy
-        position[i, 2] += step * vz
+        x = position[i, 0] + step * vx
+        y = position[i, 1] + step * vy
+        z = position[i, 2] + step * vz
+        position[i, 0] = x
+        position[i, 1] = y
+        position[i, 2] = z
+        x -= tx * reference[i, 0]
+        y -= ty * reference[i, 1]
+        z -= tz * reference[i, 2]
+        square = x * x + y * y + z * z
+        finite &= square < 1e300
+        if square > largest:
+            largest = square
+    return largest if finite else np.inf
 
 
 @njit(cache=True, error_model="numpy", fastmath=FAST)

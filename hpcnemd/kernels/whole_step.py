@@ -1,17 +1,16 @@
 """Sweeps and shared numbers of a time step in one call each, as dynamics.loop wants them: a small replica's step would else be spent on calling kernels."""
 
 from . import njit
-from .integrate import FAST, close_step, half_kick, largest_displacement, open_step
+from .integrate import FAST, close_step, half_kick, open_step
 from .step_numbers import closing_numbers, opening_numbers
 
 
 @njit(cache=True, error_model="numpy", fastmath=FAST)
 def open_whole(n, species, position, velocity, force, inverse_mass, scale, stream, kick, axis, step, drive_kind, value, norm, bath, bath_numbers, bath_velocity, bath_mass,
                on, mass, charge, kinetic, numbers, reference, stretch):
-    """`opening_numbers`, `open_step` and, returned, the `largest_displacement` after it; arguments as there."""
+    """`opening_numbers` and `open_step`, and what that returns; arguments as there."""
     opening_numbers(drive_kind, value, norm, bath, bath_numbers, bath_velocity, bath_mass, on, step, mass, charge, kinetic, numbers, scale, kick)
-    open_step(n, species, position, velocity, force, inverse_mass, scale, stream, kick, axis, 0.5 * step, step)
-    return largest_displacement(n, position, reference, stretch)
+    return open_step(n, species, position, velocity, force, inverse_mass, scale, stream, kick, axis, 0.5 * step, step, reference, stretch)
 
 
 @njit(cache=True, error_model="numpy", fastmath=FAST)

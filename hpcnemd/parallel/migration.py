@@ -13,7 +13,7 @@ from ..kernels.packing import cell_keys, count_broken, find_owners, id_sums, ord
 from .launch import agree_on_errors
 from .reduce import ordered_sum
 
-CELL = 5.0                                  # angstrom: rows of one such cell lie together in memory
+CELL = 4                                    # particles that a cell holds where they are spread evenly: their rows lie together in memory, as their slots do in the lists
 TURNS = 2 ** 30                             # image counts are int32
 SHOWN = 10                                  # ids named in a message
 MIGRANT = np.dtype([("id", np.int64), ("position", np.float64, 3), ("velocity", np.float64, 3), ("image", np.int32, 3), ("species", np.int32)])
@@ -22,7 +22,7 @@ MIGRANT = np.dtype([("id", np.int64), ("position", np.float64, 3), ("velocity", 
 def migrate(domain, state, step=0):
     """Collective over domain.comm. Wraps the owned positions, moves every particle to the rank that owns its place, drops the ghosts.
 
-    Afterwards the owned rows are ordered by cells of about 5 angstrom (x slowest) and by id inside a cell, so the order depends on the places
+    Afterwards the owned rows are ordered by cells of a few particles (x slowest) and by id inside a cell, so the order depends on the places
     only, and all forces are 0. `position + box.translation(image)` is unchanged to rounding. Raises PhysicsError on all ranks, naming `step` and the ids, where
     a position or velocity is not finite, or where a particle is missing or there twice.
     """
@@ -118,7 +118,8 @@ def starts(counts):
 
 def sort_rows(domain, state):
     """Orders the owned rows by cell, then id; forces become 0."""
-    n, extent, cell, dimensions = state.n_owned, (domain.upper - domain.lower).tolist(), CELL, domain.box.dimensions
+    n, extent, dimensions = state.n_owned, (domain.upper - domain.lower).tolist(), domain.box.dimensions
+    cell = (CELL * math.prod(extent[:dimensions]) / max(n, 1))**(1 / dimensions)
     while True:
         counts = [max(1, round(length / cell)) if axis < dimensions else 1 for axis, length in enumerate(extent)]
         if math.prod(counts) <= 8 * (n + 64):
