@@ -118,7 +118,7 @@ def record(party, case, ranks, runs, match, arguments, common, verdict):
         line["phases_by_rank"] = own[0].get("phases_by_rank", [])
     if "blocks_unchecked" in own[0]:
         line["atom_steps_per_s_unchecked"] = [rate for run in own for rate in rates({**run, "blocks": run["blocks_unchecked"]}, 0)]
-    for key in ("lists_every", "unchecked_every", "unchecked_force_error", "messages_per_step", "collectives_per_step", "bytes_per_step", "rebuilds_per_step", "ghosts", "coulomb", "path", "grid"):
+    for key in ("lists_every", "unchecked_every", "unchecked_force_error", "rounding_force_error", "messages_per_step", "collectives_per_step", "bytes_per_step", "rebuilds_per_step", "ghosts", "coulomb", "path", "grid"):
         if key in own[0]:
             line[key] = own[0][key]
     for ours in [p for c, p in runs if c == "hpcnemd" and (p == precision or (code, p) not in runs)] if code != "hpcnemd" else ():
@@ -148,6 +148,8 @@ def show(line):
         faster = statistics.median(line["atom_steps_per_s_unchecked"]) / 1e6
         print(f"    lists every {line['lists_every']} steps, as safe as ours; every {line['unchecked_every']}, unchecked, as it was written: {faster:.3f} Matom-steps/s, "
               f"and forces off by {line['unchecked_force_error']:.1e} of their rms where lists are oldest")
+    if line.get("rounding_force_error"):
+        print(f"    forces off by {line['rounding_force_error']:.1e} of their rms by rounding")
     if line["code"] == "hpcnemd" and line["phases"]:
         total = sum(line["phases"].values())
         print("    " + ", ".join(f"{name} {100 * value / total:.1f}%" for name, value in line["phases"].items()) + f"; {1e6 * total:.0f} us a step"
