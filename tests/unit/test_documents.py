@@ -41,10 +41,22 @@ def test_shipped_decks_are_right(path):
     if "experiment" not in data:
         assert path.name.startswith("thermo_")
         return
-    loaded = parse_deck(path.read_text(), path)
+    text = path.read_text()
+    if "calculator" in data.get("forcefield", {}):      # a model that is not installed here: another calculator stands in for it
+        text = re.sub(r"^arguments = .*\n", "", re.sub(r'^calculator = .*', 'calculator = "ase.calculators.lj.LennardJones"', text, flags=re.M), flags=re.M)
+    loaded = parse_deck(text, path)
     prepared, problems = prepare_and_check(loaded, loaded.deck.parallel.ranks_per_replica or 1)
     assert problems == [] and loaded.folder.parts[0] == "runs"
-    assert prepared.system is None or len(prepared.system.species) >= 192
+    assert prepared.system is None or len(prepared.system.species) >= 188
+
+
+def test_tantalum_takes_zirconium_and_lithium_away():
+    deck = ROOT / "jobs" / "llzo_ta_doped.toml"
+    text = re.sub(r"^arguments = .*\n", "", deck.read_text().replace("mace.calculators.mace_mp", "ase.calculators.lj.LennardJones"), flags=re.M)
+    prepared, _ = prepare_and_check(parse_deck(text, deck), 1)
+    system = prepared.system
+    assert dict(zip(system.kinds.names, system.counts.tolist())) == {"Li": 52, "La": 24, "Zr": 12, "Ta": 4, "O": 96}
+    assert float(system.kinds.charge @ system.counts) == 0.0
 
 
 def test_a_deck_from_init_is_right(tmp_path, monkeypatch, capsys):
