@@ -98,18 +98,18 @@ def settle_lists(sim, votes, stop, moved=None):
 
     Safe: no particle has moved half a skin since the lists were made, so that no two have come closer by a whole one. Motion that a strain of the
     cell has made is counted by what it takes from the skin. `moved`: what `open_half` returned, where nothing has moved after it; `votes` (2,) is work space."""
-    state = sim.state
+    state, images = sim.state, not getattr(sim.forces, "follows_images", False)
     if moved is None:
         moved = largest_displacement(state.n_owned, state.position, sim.reference, sim.stretch)
     if sim.comm.size > 1:               # ghosts travel while the votes are counted, in vain where the lists turn out to be too old
         votes[:] = moved, stop
         vote = Vote(sim.comm, votes)
-        refresh(sim.domain, state)
+        refresh(sim.domain, state, images)
         moved, stop = vote.result()
     if not moved < max(sim.domain.halo_width, sim.forces.skin) ** 2:
         check_halo(sim.domain, state, sim.reference * sim.stretch, sim.forces.skin, sim.step + 1)     # names the particles
     if not 2.0 * math.sqrt(moved) < sim.safe_skin:
         sim.rebuild()
     elif sim.comm.size == 1:
-        refresh(sim.domain, state)
+        refresh(sim.domain, state, images)
     return stop > 0

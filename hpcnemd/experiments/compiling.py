@@ -62,7 +62,7 @@ def compile_part(part, system):
     elif part == "lists":
         state, forces = State.of(system.box, system.kinds, system.species, system.position), _pair_forces(system)
         forces.kernel = lambda *numbers: None
-        forces.build(state)
+        forces.build(state, (0, domain.plan.shift, domain.plan.index, 0, domain.plan.start, 0, 0))
         forces.compute(state, False)
     elif part == "mesh" and system.coulomb is not None and system.coulomb.method in ("spme", "ewald"):
         coarse = {"spme": {"mesh": (16, 16, 16)}, "ewald": {"kmax": (2, 2, 2)}}[system.coulomb.method]

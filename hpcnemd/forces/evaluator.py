@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..parallel.domain import add_forces, send_forces
+from ..parallel.domain import add_forces, own_images, send_forces
 from ..parallel.reduce import ordered_sum
 from .coulomb import dsf_self_energy, settings_for
 from .ewald import Ewald
@@ -96,12 +96,18 @@ class Forces:
 
     def rebuild(self, state):
         """Lists of the particles and ghosts as they stand (after `halo`)."""
-        self.pair.build(state)
+        self.pair.build(state, own_images(self.domain) if self.follows_images else None)
+
+    @property
+    def follows_images(self):
+        """Whether `refresh` may leave images of this rank's own particles where they are."""
+        return self.pair.follows_images
 
     def compute(self, state, observe, unsettled=None):
         """Collective. Forces of all owned rows into state.force; a Potential when `observe`, else None. Messages travel while others work: charges on the
         mesh during the pair part, forces on ghosts during the mesh part. With `unsettled` (7,) the net force of the mesh is left in the forces, and what
         kernels.integrate.settle_kick needs to take it off goes there: a reduction less."""
+        images = not self.follows_images
         state.force[:state.n_all] = 0.0
         if self.mesh is not None:
             self.mesh.start(state)
@@ -109,9 +115,9 @@ class Forces:
         pair = self.pair.compute(state, observe)
         if self.stopwatch is not None:
             self.stopwatch.note(time.perf_counter() - start, self.pair.list_length)
-        send_forces(self.domain, state)
+        send_forces(self.domain, state, images)
         mesh = self.mesh.finish(state, observe) if self.mesh is not None else None
-        add_forces(self.domain, state)
+        add_forces(self.domain, state, images)
         if mesh is not None and (unsettled is not None or self.domain.comm.size > 1):
             self.mesh.settle(state, unsettled)
         if not observe:

@@ -91,7 +91,7 @@ class PairForces:
             self._partners = np.concatenate((np.zeros(4), (lane[None, :] != row[:, None]).ravel())).astype(real)
         else:                           # i before j
             self._partners = np.ascontiguousarray((lane[None, :] < row[:, None]).astype(real).ravel())
-        self._observed = np.zeros(8)
+        self._observed, self._shift = np.zeros(8), np.zeros((1, 3))
         self.threads, self._team = int(threads), team_of(int(threads))
         self._scratch = [scratch(plan) for _ in range(self.threads)]
         self._slots = self._owned_slots = self._receiving = self._clusters = self.list_length = 0
@@ -128,7 +128,7 @@ class PairForces:
         room = int(slots * 1.15) + 64
         kinds = len(self.kinds.names)
         self._room = room
-        self._slot_row = np.full(room, -1, np.int32)
+        self._slot_row, self._route = np.full(room, -1, np.int32), np.full(room, -1, np.int32)
         self._near = [np.full(room, 1e18, np.float32) for _ in range(3)]
         self._species = np.zeros(room, np.int32)
         self._xyz = [np.zeros(room, self._place) for _ in range(3)]
@@ -140,8 +140,14 @@ class PairForces:
         self._pointer = np.zeros(room // 4 * groups + 1, np.int64)
         self._parameters = np.zeros(room * kinds * self._parameter_table.shape[2], self._parameter_table.dtype)
 
-    def build(self, state):
-        """Lists from the owned and ghost rows of `state`, which become the reference of `displacement`."""
+    @property
+    def follows_images(self):
+        """Whether ghosts that are images of this rank's own particles may be left where they were at `build`."""
+        return not (self.box.tilted and self.precision == "mixed")
+
+    def build(self, state, images=None):
+        """Lists from the owned and ghost rows of `state`, which become the reference of `displacement`. `images`: see parallel.exchange.own_images; these ghosts
+        then follow their owners, who get their forces; their own rows are neither read nor written by `compute`."""
         n, ghosts = state.n_owned, state.n_ghost
         position = state.position
         if len(self.reference) != n:
@@ -166,26 +172,30 @@ class PairForces:
         centre = 0.5 * (lowest + highest)
         reach = 0.5 * max((highest - lowest).tolist()) + self.list_radius
         neighbours.fill_slots(position, state.species, self._slot_row, self._slots, centre, *self._near, self._species)
+        columns = columns_of(owned, ghost)
         owned.bin(self._near[2], self._slot_row, 0, centre)
         if ghosts:
             ghost.bin(self._near[2], self._slot_row, self._owned_slots, centre)
-        self._list(owned, ghost, ghosts, 8 * FLOAT32 * reach)
+        self._list(columns, max(owned.columns, ghost.columns), ghosts, 8 * FLOAT32 * reach)
+        self._route[:self._slots - self._owned_slots] = -1
+        if images is not None and self.follows_images:
+            base, self._shift, *routes = images
+            pair_slots.follow_owners(self._slot_row, self._owned_slots, self._slots, n + base, *routes, self._route)
         pair_slots.spread_parameters(self._species, self._clusters, self._parameter_table, self._parameters)
 
     def _reserve_slots(self, slots):
         if slots > self._room:
             self._reserve(slots)
 
-    def _list(self, owned, ghost, ghosts, margin):
-        """The cluster list, in a buffer that grows until it is long enough."""
+    def _list(self, columns, most, ghosts, margin):
+        """The cluster list, in a buffer that grows until it is long enough. `columns`: see `columns_of`; `most` of them are near a cluster."""
         kinds = len(self.kinds.names)
-        near = *columns_of(owned, ghost), ghosts
 
         def part(foremost, end, found, pointer, neighbour):
             """(length, neighbour) of the list of the clusters [foremost, end)."""
-            ranges = np.empty((max(owned.columns, ghost.columns), 2), np.int32)
+            ranges = np.empty((most, 2), np.int32)
             while True:
-                used = self._build_list(*self._near, self._species, self._slot_row, foremost, end, kinds, int(self.plan.full), self.list_radius, margin, *near, self._multiple,
+                used = self._build_list(*self._near, self._species, self._slot_row, foremost, end, kinds, int(self.plan.full), self.list_radius, margin, *columns, ghosts, self._multiple,
                                         self._slots, found, ranges, pointer, neighbour)
                 if used >= 0:
                     return used, neighbour
@@ -227,20 +237,21 @@ class PairForces:
     def compute(self, state, observe):
         """Adds the pair forces (eV/angstrom) to rows [0, n_all) of state.force, ghosts included; returns a PairResult if `observe`, else None."""
         if self._clusters:
-            slots = self._slot_row, self._owned_slots, self._slots, self._receiving
+            slots = self._owned_slots, self._slots, self._receiving
+            ghosts = self._slot_row, self._route, self._shift
             if self.precision == "mixed":
                 box, per_length, position = self.box, 2**32 / self.period, state.position
                 if box.tilted:
                     position = pair_slots.whole_units(box.upright(position[:state.n_all]), per_length, box.lengths, box.tilts)
                     per_length = np.ones(3)
-                pair_slots.gather_fractions(position, *slots, per_length, self._middle, *self._xyz, self._rows, self._force)
+                pair_slots.gather_fractions(position, *ghosts, *slots, per_length, self._middle, *self._xyz, self._rows, self._force)
             else:
-                pair_slots.gather_positions(state.position, *slots, *self._xyz, self._rows, self._force)
+                pair_slots.gather_positions(state.position, *ghosts, *slots, *self._xyz, self._rows, self._force)
             if self._team is None:
                 self._part(observe, 0, self._clusters, self._force, self._observed, self._scratch[0])
             else:
                 self._by_threads(observe)
-            pair_slots.scatter_forces(state.force, *slots, self._force, *self._f)
+            pair_slots.scatter_forces(state.force, self._slot_row, *slots, self._force, *self._f)
         if not observe:
             return None
         short, far, xx, yy, zz, xy, xz, yz = self._observed if self._clusters else np.zeros(8)
@@ -289,7 +300,7 @@ def column_width(extent, count, radius):
 
 
 class ColumnGrid:
-    """Columns along z over the bounding box of some rows; `geometry` (6,) and `shape` (3,): see neighbours.slot_ranges."""
+    """Columns along z over the bounding box of some rows; `geometry`, `bin_start` and `span`: its parts of the arrays of `columns_of`."""
 
     def __init__(self, lowest, highest, width, radius):
         self.lowest = lowest.tolist()
@@ -300,8 +311,6 @@ class ColumnGrid:
         self.bins = int(extent[2] / self.height) + 1
         self.columns = self.nx * self.ny
         self.start = np.zeros(self.columns + 1, np.int32)
-        self.bin_start, self.span = np.zeros(self.columns * (self.bins + 1), np.int32), np.zeros((self.columns, 2), np.float32)
-        self.shape = np.array([self.nx, self.ny, self.bins], np.int64)
 
     def sort(self, position, first, count, fill, slot_row):
         return neighbours.sort_columns(position, first, count, self.lowest[0], self.lowest[1], self.width_x, self.width_y, self.nx, self.ny, fill, slot_row, self.start)
@@ -309,12 +318,16 @@ class ColumnGrid:
     def bin(self, z, slot_row, first_slot, centre):
         """Height bins, in coordinates relative to `centre`."""
         low = [edge - middle for edge, middle in zip(self.lowest, centre.tolist())]
-        self.geometry = np.array([*low, self.width_x, self.width_y, self.height])
+        self.geometry[:] = *low, self.width_x, self.width_y, self.height
         neighbours.bin_heights(z, slot_row, self.start, first_slot, self.columns, low[2], self.height, self.bins, self.bin_start, self.span)
 
 
 def columns_of(owned, ghost):
-    """geometry, shape, bin_start and span of both ColumnGrids, as `neighbours.slot_ranges` wants them."""
-    first = np.array([[0, 0], [owned.columns, len(owned.bin_start)]])
-    return (np.stack((owned.geometry, ghost.geometry)), np.hstack((np.stack((owned.shape, ghost.shape)), first)),
-            np.concatenate((owned.bin_start, ghost.bin_start)), np.concatenate((owned.span, ghost.span)))
+    """(geometry, shape, bin_start, span) of two ColumnGrids, as `neighbours.slot_ranges` wants them; both fill theirs by `bin`."""
+    grids = (owned,) if ghost is owned else (owned, ghost)
+    bins = [grid.columns * (grid.bins + 1) for grid in grids]
+    shape = np.array([(grid.nx, grid.ny, grid.bins, k and owned.columns, k and bins[0]) for k, grid in enumerate(grids)], np.int64)
+    geometry, bin_start, span = np.empty((len(grids), 6)), np.empty(sum(bins), np.int32), np.empty((sum(grid.columns for grid in grids), 2), np.float32)
+    for k, grid in enumerate(grids):
+        grid.geometry, grid.bin_start, grid.span = geometry[k], bin_start[shape[k, 4]:], span[shape[k, 3]:]
+    return geometry, shape, bin_start, span

@@ -9,18 +9,41 @@ FAR = 1.0e6         # where empty slots stand: beyond every cutoff from all part
 
 
 @njit(cache=True, error_model="numpy")
-def gather_positions(position, slot_row, owned_slots, slots, receiving, x, y, z, rows, force):
+def follow_owners(slot_row, begin, slots, base, index, first, start, first_route, last_route, route):
+    """Ghosts that are images of this rank's own particles take part through their owners: slot_row of the slots [begin, slots) becomes the owner's row and
+    route (slots - begin,) the route that shifts it, -1 for other ghosts. Such ghosts have the rows from `base` on, in the order of index[first:], the rows of
+    the routes [first_route, last_route), which begin at start[route] in `index`."""
+    count = start[last_route] - first
+    of = np.empty(count, np.int32)
+    for r in range(first_route, last_route):
+        for k in range(start[r], start[r + 1]):
+            of[k - first] = r
+    for s in range(begin, slots):
+        k = slot_row[s] - base
+        route[s - begin] = -1
+        if 0 <= k < count:
+            slot_row[s] = index[first + k]
+            route[s - begin] = of[k]
+
+
+@njit(cache=True, error_model="numpy")
+def gather_positions(position, slot_row, route, shift, owned_slots, slots, receiving, x, y, z, rows, force):
     """Coordinates of the owned slots into x, y, z and of all slots into rows (flat, 4 a slot); forces (flat, 4 a slot) of the slots from `receiving` on, which
-    get some as j, become zero. Slot `slots` is the dummy that fills lists up."""
-    for s in range(slots):
+    get some as j, become zero. Ghosts are shifted by their route, see `follow_owners`. Slot `slots` is the dummy that fills lists up."""
+    for s in range(owned_slots):
         row = slot_row[s]
         if row >= 0:
             a, b, c = position[row, 0], position[row, 1], position[row, 2]
         else:
             a, b, c = FAR * (2.0 + s % 4), FAR, FAR
         rows[4 * s], rows[4 * s + 1], rows[4 * s + 2] = a, b, c
-        if s < owned_slots:
-            x[s], y[s], z[s] = a, b, c
+        x[s], y[s], z[s] = a, b, c
+    for s in range(owned_slots, slots):
+        row, r = slot_row[s], route[s - owned_slots]
+        a, b, c = position[row, 0], position[row, 1], position[row, 2]
+        if r >= 0:
+            a, b, c = a + shift[r, 0], b + shift[r, 1], c + shift[r, 2]
+        rows[4 * s], rows[4 * s + 1], rows[4 * s + 2] = a, b, c
     rows[4 * slots], rows[4 * slots + 1], rows[4 * slots + 2] = -FAR, -FAR, -FAR
     for k in range(4 * receiving, 4 * slots + 4):
         force[k] = 0.0
@@ -48,7 +71,7 @@ def whole_units(upright, per_length, lengths, tilts):
 
 
 @njit(cache=True, error_model="numpy")
-def gather_fractions(position, slot_row, owned_slots, slots, receiving, per_length, middle, x, y, z, rows, force):
+def gather_fractions(position, slot_row, route, shift, owned_slots, slots, receiving, per_length, middle, x, y, z, rows, force):
     """As gather_positions with int32 coordinates: position times per_length (3,) = 2^32 / period, to the nearest integer modulo 2^32.
     Around middle (3,), the middle of the box in these units, stand the particles. Half a period from it in one axis (empty slots, another axis for each
     lane) or in all three (the dummy) there is nothing within the cutoff."""
@@ -56,7 +79,12 @@ def gather_fractions(position, slot_row, owned_slots, slots, receiving, per_leng
     for s in range(slots):
         row = slot_row[s]
         if row >= 0:
-            a, b, c = position[row, 0] * per_length[0], position[row, 1] * per_length[1], position[row, 2] * per_length[2]
+            a, b, c = position[row, 0], position[row, 1], position[row, 2]
+            if s >= owned_slots:
+                r = route[s - owned_slots]
+                if r >= 0:
+                    a, b, c = a + shift[r, 0], b + shift[r, 1], c + shift[r, 2]
+            a, b, c = a * per_length[0], b * per_length[1], c * per_length[2]
         else:
             lane = s % 4
             a, b, c = middle[0] + opposite * (lane == 1), middle[1] + opposite * (lane == 2), middle[2] + opposite * (lane == 3)

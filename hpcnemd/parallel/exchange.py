@@ -162,8 +162,20 @@ def drop_links(plan):
         plan.links = None
 
 
-def refresh(domain, state):
-    """Collective over domain.comm. Ghost rows get the present positions of their owners, by the plan of the last `halo`."""
+def own_images(domain):
+    """Of the last halo, how the ghosts that are images of this rank's own particles are made: (their first row counted from the first ghost, shift (routes, 3), which
+    follows the box, index, first, start, first route, last route + 1) as kernels.pair_slots.follow_owners wants them; None where there are none."""
+    plan = domain.plan
+    if plan.own is None:
+        return None
+    return plan.ghost_start[domain.rank][0], plan.shift, plan.index, plan.rows(plan.own)[0], plan.start, plan.own[1], plan.own[2]
+
+
+def refresh(domain, state, images=True):
+    """Collective over domain.comm. Ghost rows get the present positions of their owners, by the plan of the last `halo`; those of this rank's own particles only
+    with `images`: who asks for none follows the owners himself (`own_images`)."""
+    if not images and domain.size == 1:
+        return
     plan, links = domain.plan, links_of(domain, state)
     if domain.size == 1:
         if links.own is not None:
@@ -173,22 +185,26 @@ def refresh(domain, state):
     for first_route, last_route, _, _, rows in links.segments:
         pack_positions(state.position, plan.index, first_route, last_route, plan.start, plan.shift, rows)
     links.refresh.send()
-    if links.own is not None:
+    if images and links.own is not None:
         pack_positions(state.position, plan.index, links.own[0], links.own[1], plan.start, plan.shift, links.own[4])
     links.refresh.wait()
 
 
-def send_forces(domain, state):
-    """Forces on ghost rows set out for their owners, and those on own images are added. Ghost rows stay as they are until `add_forces`."""
+def send_forces(domain, state, images=True):
+    """Forces on ghost rows set out for their owners, and those on own images are added (with `images`). Ghost rows stay as they are until `add_forces`."""
+    if not images and domain.size == 1:
+        return
     links = links_of(domain, state)
     links.fold.receive()
     links.fold.send()
-    if links.own is not None:
+    if images and links.own is not None:
         add_rows(state.force, domain.plan.index, links.own[2], links.own[3], links.own[5])
 
 
-def add_forces(domain, state):
+def add_forces(domain, state, images=True):
     """Collective, after `send_forces`. What came is added to the rows of the owners, in fixed order, and the ghost rows set to 0."""
+    if not images and domain.size == 1:
+        return
     links = links_of(domain, state)
     links.fold.wait()
     for _, _, first, end, rows in links.segments:
