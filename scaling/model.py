@@ -1,13 +1,13 @@
 """A performance model of one step, fitted to recorded runs: python scaling/model.py scaling/results/*.jsonl --leave-out llzo_5184 --figure model
 
     t = a_pair pairs/P (charged pairs, neutral ones) + a_ion N/P + a_ghost ghosts + a_mesh points log2(points) / min(P, planes) + a_brick brick + a_step
-        + latency messages + bytes / bandwidth
+        + waiting meetings + bytes / bandwidth (+ latency messages between machines)
 
 with, per rank, pairs inside cutoff + skin, ghosts of a half shell and the brick of mesh points around the domain, all from geometry. The a are fitted to
-runs on one rank (relative errors, none negative), by CPU time where the machine was not quiet; latency and bandwidth of ranks on one machine to what runs on
-several ranks (no more than cores, with nobody else at work) took beyond that, where there are such runs. Between machines
-those of a network are added, which are assumptions, and printed.
-The mesh is cut into slabs, so that no more ranks than planes transform it."""
+runs on one rank (relative errors, none negative), by CPU time where the machine was not quiet; to what runs on several ranks (no more than cores, with nobody else
+at work) took beyond that, the time that ranks wait for each other where they meet (their clocks swing, and the later one sets the pace: far more than a message takes)
+and the bandwidth of one machine. Between machines the latency and bandwidth of a network are added, which are assumptions, and printed.
+A mesh is cut into slabs, so that no more ranks than planes transform it; a small one is transformed by every rank (parallel.mesh.repeated)."""
 import argparse
 import json
 import statistics
@@ -16,34 +16,38 @@ from pathlib import Path
 import numpy as np
 from cases import case_of, system_of
 
+from hpcnemd.parallel.mesh import repeated
+
 LATENCY, BANDWIDTH = 2e-6, 10e9             # s a message and bytes/s of a rank, of a network between nodes
-COLLECTIVES = 4                             # small reductions of a step, each 2 log2 P messages deep
+COLLECTIVES = 2                             # small reductions of a step, each 2 log2 P messages deep
 ALONE = 1.1                                 # wall over CPU time of a loop beside the runs: nobody else was at work, even where the clock of the cores swings
 TERMS = ("pair_charged", "pair_neutral", "ion", "ghost", "mesh", "brick", "step")
 
 
 def sizes(particles, lengths, reach, mesh, order, grid, charged=True):
-    """Work of one rank: the factors of TERMS, then messages and bytes sent per step. `lengths` (3,) of the cell, `grid` (3,) domains."""
+    """Work of one rank: the factors of TERMS; then, per step, how often it waits for others, messages and bytes sent. `lengths` (3,) of the cell, `grid` (3,) domains."""
     lengths, grid = np.array(lengths), np.array(grid)
     ranks, volume = max(1, round(float(np.prod(grid)))), float(np.prod(lengths))
     density, edges = particles / volume, lengths / grid
     ghosts = 0.5 * (np.prod(edges + 2 * reach) - np.prod(edges)) * density
     pairs = particles / ranks * 0.5 * 4 / 3 * np.pi * reach**3 * density
     points = float(np.prod(mesh)) if mesh else 0.0
-    brick, transforming, planes = 0.0, 1, 0.0
+    brick, transforming, to_mesh, mesh_bytes, meetings = 0.0, 1, 0.0, 0.0, 3         # ghosts and votes, their forces, the sums of the step
     if mesh:
         spacing = lengths / np.array(mesh)
         brick = float(np.prod(edges / spacing + order + 1))
-        transforming = min(ranks, mesh[0])
-        planes = min(transforming, edges[0] / spacing[0] + order + 1)           # ranks whose planes a brick touches
+        to_mesh, mesh_bytes, meetings = ranks - 1, 8 * brick * (ranks - 1), 4   # all ranks have the whole of a small mesh
+        if not repeated(mesh, ranks):
+            transforming = min(ranks, mesh[0])
+            planes = min(transforming, edges[0] / spacing[0] + order + 1)       # ranks whose planes a brick touches
+            to_mesh, mesh_bytes, meetings = 2 * planes + 2 * transforming, 2 * 8 * brick + 2 * 16 * 0.5 * points / transforming, 7
     work = [pairs * charged, pairs * (not charged), particles / ranks, ghosts, points * np.log2(max(points, 2)) / transforming, brick, 1.0]
     if ranks == 1:
-        return work, 0.0, 0.0
+        return work, 0.0, 0.0, 0.0
     around = np.minimum(grid, 1 + 2 * np.ceil(reach / edges))                   # domains within the range of the lists, along each axis
     neighbours = np.ceil((np.prod(around) - 1) / 2)
-    messages = 2 * neighbours + COLLECTIVES * 2 * np.log2(ranks) + 2 * planes + (2 * transforming if mesh else 0)
-    sent = 2 * 24 * ghosts + 2 * 8 * brick + 2 * 16 * 0.5 * points / transforming
-    return work, float(messages), float(sent)
+    messages = 2 * neighbours + COLLECTIVES * 2 * np.log2(ranks) + to_mesh
+    return work, float(meetings), float(messages), float(2 * 24 * ghosts + mesh_bytes)
 
 
 def work_of(line):
@@ -76,24 +80,25 @@ def fit(lines):
 
 
 def fit_messages(coefficients, lines):
-    """(latency s, bandwidth bytes/s) of runs on several ranks, from the time that their work does not explain, relative to the whole; none negative."""
+    """(s of waiting at a meeting, bandwidth bytes/s) of runs on several ranks, from the time that their work does not explain, relative to the whole; none negative."""
     from scipy.optimize import nnls
     parts = [work_of(line) for line in lines]
     times = np.array([seconds_of(line) for line in lines])
-    matrix = np.array([(messages, sent) for _, messages, sent in parts])
+    matrix = np.array([(meetings, sent) for _, meetings, _, sent in parts])
     scale = matrix.max(axis=0)
-    left = np.array([1 - np.dot(coefficients, work) / t for (work, _, _), t in zip(parts, times)])
-    latency, per_byte = nnls(matrix / scale / times[:, None], left)[0] / scale
-    return float(latency), float(1 / per_byte) if per_byte > 0 else np.inf
+    left = np.array([1 - np.dot(coefficients, work) / t for (work, *_), t in zip(parts, times)])
+    waiting, per_byte = nnls(matrix / scale / times[:, None], left)[0] / scale
+    return float(waiting), float(1 / per_byte) if per_byte > 0 else np.inf
 
 
-def predict(coefficients, sizes_of_rank, latency=LATENCY, bandwidth=BANDWIDTH):
-    work, messages, sent = sizes_of_rank
-    return float(np.dot(coefficients, work) + latency * messages + sent / bandwidth)
+def predict(coefficients, sizes_of_rank, waiting=0.0, bandwidth=np.inf, latency=0.0):
+    work, meetings, messages, sent = sizes_of_rank
+    return float(np.dot(coefficients, work) + waiting * meetings + latency * messages + sent / bandwidth)
 
 
-def draw(coefficients, name, latency, bandwidth, particles=1e7):
-    """Predicted steps per second and parallel efficiency of `particles` ions of LLZO, to 10,000 ranks with this latency (s) and bandwidth (bytes/s)."""
+def draw(coefficients, name, waiting, bandwidth, particles=1e7):
+    """Predicted steps per second and parallel efficiency of `particles` ions of LLZO, to 10,000 ranks that wait so long at a meeting (s), with this bandwidth (bytes/s)
+    and the latency of a network."""
     import matplotlib
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
@@ -102,12 +107,12 @@ def draw(coefficients, name, latency, bandwidth, particles=1e7):
     planes = 2 * int(np.ceil(edge / 1.1 / 2))
 
     def time(p):
-        return predict(coefficients, sizes(particles, (edge,) * 3, 11.0, (planes,) * 3, 8, (p ** (1 / 3),) * 3), latency, bandwidth)
+        return predict(coefficients, sizes(particles, (edge,) * 3, 11.0, (planes,) * 3, 8, (p ** (1 / 3),) * 3), waiting, bandwidth, LATENCY)
     times = np.array([time(int(p)) for p in ranks])
     figure, axis = plt.subplots(figsize=(5, 3.6), layout="constrained")
     axis.loglog(ranks, 1 / times, label="model")
     axis.loglog(ranks, ranks / times[0], "--", color="0.6", label="ideal")
-    axis.set(xlabel="ranks", ylabel="steps per second", title=f"{particles:.0e} ions of LLZO, mesh {planes}$^3$ in slabs\nlatency {latency * 1e6:.3g} us, {bandwidth / 1e9:.3g} GB/s a rank")
+    axis.set(xlabel="ranks", ylabel="steps per second", title=f"{particles:.0e} ions of LLZO, mesh {planes}$^3$ in slabs\nlatency {LATENCY * 1e6:.3g} us, waiting {waiting * 1e6:.3g} us, {bandwidth / 1e9:.3g} GB/s a rank")
     axis.legend(frameon=False)
     figure.savefig(f"{name}.png", dpi=150)
     figure.savefig(f"{name}.pdf")
@@ -133,16 +138,16 @@ def main():
     coefficients = fit(used)
     print(", ".join(f"a_{name} {1e9 * value:.4g} ns" for name, value in zip(TERMS, coefficients)))
     fitted = [line for line in several if line["case"] not in left]
-    latency, bandwidth = fit_messages(coefficients, fitted) if fitted else (0.0, np.inf)
-    far = latency + LATENCY, 1 / (1 / bandwidth + 1 / BANDWIDTH)
-    print(f"on one machine: latency {latency:.3g} s, bandwidth {bandwidth:.3g} B/s ({f'fitted to {len(fitted)} runs on several ranks' if fitted else 'no runs'}); "
-          f"between machines a network's {LATENCY:g} s and {BANDWIDTH:g} B/s are added (assumed): {far[0]:.3g} s, {far[1]:.3g} B/s")
+    waiting, bandwidth = fit_messages(coefficients, fitted) if fitted else (0.0, np.inf)
+    far = 1 / (1 / bandwidth + 1 / BANDWIDTH)
+    print(f"on one machine: waiting {waiting:.3g} s a meeting, bandwidth {bandwidth:.3g} B/s ({f'fitted to {len(fitted)} runs on several ranks' if fitted else 'no runs'}); "
+          f"between machines a network's {LATENCY:g} s a message and {BANDWIDTH:g} B/s are added (assumed): {far:.3g} B/s")
     for line in [line for line in lines if line["ranks"] == 1] + several:
-        guess, true = predict(coefficients, work_of(line), latency, bandwidth), seconds_of(line)
+        guess, true = predict(coefficients, work_of(line), waiting, bandwidth), seconds_of(line)
         print(f"{line['case']:14s} {line['ranks']} ranks {'left out' if line['case'] in left else 'fitted  '} {1e3 * true:9.3f} ms, model {1e3 * guess:9.3f} ms "
               f"({100 * (guess / true - 1):+.0f}%){'' if line['quiet'] else '  [CPU time: machine not quiet]'}")
     if arguments.figure:
-        draw(coefficients, arguments.figure, *far)
+        draw(coefficients, arguments.figure, waiting, far)
 
 
 if __name__ == "__main__":

@@ -81,7 +81,7 @@ def test_the_model_finds_the_coefficients_that_made_the_times():
     assert model.predict(found, model.work_of(lines[-1])) == pytest.approx(model.seconds_of(lines[-1]), rel=0.02)
 
 
-def test_the_model_finds_latency_and_bandwidth():
+def test_the_model_finds_waiting_and_bandwidth():
     import cases
     import model
     true, lines = np.array([2e-9, 1e-9, 3e-8, 1e-8, 5e-10, 2e-9, 1e-4]), []
