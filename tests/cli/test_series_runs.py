@@ -74,6 +74,7 @@ def same_results(a, b):
     return [text for name in NAMES for text in compare(a / name / "ensemble.h5", b / name / "ensemble.h5")]
 
 
+@pytest.mark.slow
 def test_a_job_of_an_array_is_stopped_and_three_ranks_run_the_rest(whole, tmp_path, capsys):
     """Slurm's part is played here: it starts the array script with a task number, and sends USR1 to its shell before the time is over."""
     deck, folder, tools = written(tmp_path, "stopped"), tmp_path / "stopped", tmp_path / "bin"

@@ -61,6 +61,8 @@ def test_stops_change_nothing(tmp_path, monkeypatch):
 @pytest.mark.mpi(min_size=2)
 def test_ranks_agree_with_one(tmp_path_factory):
     """Two ranks with a replica each: bit for bit."""
+    if comm.size == 3:
+        pytest.skip("two ranks side by side, and four that share the space")
     from pathlib import Path
     folder = Path(comm.bcast(str(tmp_path_factory.mktemp("many")) if comm.rank == 0 else None))
     launch(folder, comm, 1 if comm.size == 2 else comm.size, text=TEXT)

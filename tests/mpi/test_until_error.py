@@ -39,9 +39,11 @@ def run(ready, where, over=comm):
 
 
 @pytest.mark.mpi(min_size=2)
-def test_all_rank_counts_and_interruptions_stop_at_the_same_block(folder, monkeypatch):
-    if comm.size > 3:
-        pytest.skip("two and three ranks share the four replicas in both ways, evenly and not")
+@pytest.mark.parametrize("ranks", [pytest.param(2, marks=pytest.mark.slow), 3])
+def test_all_rank_counts_and_interruptions_stop_at_the_same_block(folder, monkeypatch, ranks):
+    """The four replicas shared out evenly (slow) and not."""
+    if comm.size != ranks:
+        pytest.skip(f"for {ranks} ranks")
     ready = prepared()
     found = run(ready, folder / "world")
     done = found.arrays["blocks_done"]
