@@ -96,6 +96,8 @@ class Blocks(Observer):
         return step > self.first and (step - self.first) % self.every == 0 and self.done < self.count
 
     def every_step(self, sim):
+        if sim.step == self.first:          # the phase began before the first block
+            self.begin(sim)
         if sim.step <= self.first or self.done >= self.count:
             return
         rest = ~sim.colour.mobile & (sim.colour.counts > 0)
