@@ -62,7 +62,7 @@ def test_conductivity_tracers_and_haven_ratio_are_those_of_the_walk(from_dump):
     assert page.count("data:image/png;base64,") >= 5 and "run.dump" in page
 
 
-@pytest.mark.parametrize("columns", ("x y z", "xu yu zu", "xs ys zs ix iy iz"))
+@pytest.mark.parametrize("columns", (pytest.param("x y z", marks=pytest.mark.slow), pytest.param("xu yu zu", marks=pytest.mark.slow), "xs ys zs ix iy iz"))
 def test_other_columns_of_a_dump_are_the_same_trajectory(columns, places, from_dump, tmp_path):
     write_dump(tmp_path / "other.dump", places, columns)
     numbers = analysed(tmp_path / "other.dump", "--types", "Li,Cl", "--timestep", "2 fs")

@@ -39,9 +39,9 @@ def run(ready, where, over=comm):
 
 
 @pytest.mark.mpi(min_size=2)
-@pytest.mark.parametrize("ranks", [pytest.param(2, marks=pytest.mark.slow), 3])
+@pytest.mark.parametrize("ranks", [2, pytest.param(3, marks=pytest.mark.slow)])
 def test_all_rank_counts_and_interruptions_stop_at_the_same_block(folder, monkeypatch, ranks):
-    """The four replicas shared out evenly (slow) and not."""
+    """The four replicas shared out evenly and not (slow)."""
     if comm.size != ranks:
         pytest.skip(f"for {ranks} ranks")
     ready = prepared()
