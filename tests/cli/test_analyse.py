@@ -70,6 +70,7 @@ def test_other_columns_of_a_dump_are_the_same_trajectory(columns, places, from_d
     assert numbers["diffusion"]["Li"]["value"] == pytest.approx(from_dump[0]["diffusion"]["Li"]["value"], rel=1e-5)
 
 
+@pytest.mark.slow
 def test_extxyz_is_the_same_trajectory(places, from_dump, tmp_path):
     write_extxyz(tmp_path / "run.extxyz", places)
     numbers = analysed(tmp_path / "run.extxyz", "--interval", f"{SAMPLE} fs")
