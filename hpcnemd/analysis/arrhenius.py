@@ -11,6 +11,7 @@ import numpy as np
 
 from ..core.units import BOLTZMANN
 from .blocks import Estimate, student
+from .distributions import chi2_sf, t_sf
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,7 @@ class Polynomial:
     @property
     def p(self):
         """Chance of a larger chi-square if the model holds; None without degrees of freedom."""
-        from scipy.stats import chi2
-        return float(chi2.sf(self.chi_square, self.dof)) if self.dof else None
+        return float(chi2_sf(self.chi_square, self.dof)) if self.dof else None
 
     def combination(self, weights, unit="", estimator=""):
         """sum_k weights[k] coefficients[k] as an Estimate; its degrees of freedom are those of the data's errors (Welch and Satterthwaite)."""
@@ -104,7 +104,6 @@ class Arrhenius:
 
 def arrhenius(temperatures, sigma, covariance, dofs=None):
     """The Arrhenius fit of points as in `fit`, at least two temperatures. Raises ValueError."""
-    from scipy.stats import t
     line = fit(temperatures, sigma, covariance, 1, dofs)
     energy = line.combination([0.0, -1.0], "eV", "slope of ln(sigma T) against 1/k_B T")
     prefactor = line.combination([1.0, -line.centre], "ln(S K/m)", "ln A of sigma T = A exp(-E_a/k_B T)")
@@ -113,5 +112,5 @@ def arrhenius(temperatures, sigma, covariance, dofs=None):
     if len(set(np.asarray(temperatures, float).tolist())) > 2:
         bent = fit(temperatures, sigma, covariance, 2, dofs)
         curvature = bent.combination([0.0, 0.0, 2.0], "eV^2", "second derivative of ln(sigma T) with respect to 1/k_B T")
-        p = float(2 * t.sf(abs(curvature.value) / curvature.error, curvature.dof))
+        p = float(2 * t_sf(abs(curvature.value) / curvature.error, curvature.dof))
     return Arrhenius(line, energy, prefactor, change @ line.covariance @ change.T, curvature, p, bent)

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .distributions import chi2_sf, t_ppf
+
 FEWEST = 10             # blocks below which correlations are not used to judge a block length
 SAFETY = 2              # blocks that were found correlated are made this much longer than the test asks: it is blind to weak correlations
 
@@ -39,8 +41,7 @@ class Estimate:
 
 def student(value, error, dof, unit="", estimator=""):
     """An Estimate with the symmetric 95 % interval of Student's t; no interval where dof < 1."""
-    from scipy.stats import t
-    half = t.ppf(0.975, dof) * error if dof >= 1 else math.inf
+    half = t_ppf(0.975, dof) * error if dof >= 1 else math.inf
     return Estimate(float(value), float(error), float(dof), float(value - half), float(value + half), unit, estimator)
 
 
@@ -126,12 +127,11 @@ def choose_level(rows, known_mean=None, alpha=0.03, fewest=FEWEST, safety=SAFETY
 
     alpha: at 10 %, false alarms made the error of 200 independent blocks uncertain by 10 % instead of 7, and covered no better where neighbours
     correlate by 0.3 (AR(1) series; 93 % of 95 either way)."""
-    from scipy.stats import chi2
     steps = factors(rows, fewest)
     squares = [neighbour_correlation(merge(rows, f), known_mean)[1] ** 2 for f in steps]
     p = 0.0
     for k, factor in enumerate(steps):
-        p = float(chi2.sf(sum(squares[k:]), len(steps) - k))
+        p = float(chi2_sf(sum(squares[k:]), len(steps) - k))
         if p > alpha and factor >= least:
             longer = factor * safety
             return Level(longer if k and count(merge(rows, longer)) >= fewest else factor, True, p)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from ..core.units import BOLTZMANN, SIEMENS_PER_METRE
 from .blocks import Estimate, choose_level, count, jackknife, mean, mean_estimate, merge, student, variance
+from .distributions import chi2_ppf, chi2_sf
 
 LEAST_ENTROPY = 2.0         # k_B per run; below it the relative error is 1 or more
 LINEAR_LIMIT = 0.55         # q E a / 2 k_B T; sinh(x)/x is 5 % above 1 there
@@ -88,7 +89,6 @@ def entropy_production(work, temperature, level=None):
 def quality(response, work, temperature, factor):
     """Q_TUR at the block length `factor` (blocks merged): relative variance of one block x entropy produced in it / 2 k_B. An Estimate whose
     interval is that of a variance (chi-square), widened by the error of the mean. NaN where the mean is zero or there are too few blocks."""
-    from scipy.stats import chi2
     merged = merge(response, factor)
     n, centre = count(merged), mean(merged)
     spread, dof = variance(merged)
@@ -98,7 +98,7 @@ def quality(response, work, temperature, factor):
     value = spread / centre ** 2 * entropy / 2
     relative = 2.0 / dof + spread / n / centre ** 2
     effective = 2.0 / relative
-    low, high = value * effective / chi2.ppf(0.975, effective), value * effective / chi2.ppf(0.025, effective)
+    low, high = value * effective / chi2_ppf(0.975, effective), value * effective / chi2_ppf(0.025, effective)
     return Estimate(value, abs(value) * math.sqrt(relative), effective, min(low, high), max(low, high), "",
                     "relative variance per block x entropy per block / 2 k_B")
 
@@ -106,13 +106,12 @@ def quality(response, work, temperature, factor):
 def from_noise(mode, response, block, volume, temperature, level=None):
     """Conductivity in S/m from the fluctuations of the response alone (Green-Kubo and its dual): it needs no current at all, and is the
     equilibrium estimator where J0 = 0. An Estimate with the interval of a variance."""
-    from scipy.stats import chi2
     factor = (level or choose_level(response)).factor
     spread, dof = variance(merge(response, factor))
     noise = spread * block * factor / (2 * BOLTZMANN * temperature)
     if dof < 2 or noise <= 0.0:
         return Estimate(math.nan, math.nan, 0, -math.inf, math.inf, "S/m", "noise")
-    ends = sorted(noise * dof / chi2.ppf(p, dof) for p in (0.025, 0.975))
+    ends = sorted(noise * dof / chi2_ppf(p, dof) for p in (0.025, 0.975))
     if mode == "constant_current":
         value, ends = 1 / (noise * volume), [1 / (ends[1] * volume), 1 / (ends[0] * volume)]
         text = "sigma = 2 k_B T / (V S), S = zero-frequency noise of lambda"
@@ -173,9 +172,8 @@ def refusals(result, entropy):
 
 def agreement(estimates):
     """Are independent estimates of one quantity equal? (weighted mean, its error, chi-square, degrees of freedom, p)."""
-    from scipy.stats import chi2
     weights = [1 / e.error ** 2 for e in estimates]
     centre = sum(w * e.value for w, e in zip(weights, estimates)) / sum(weights)
     total = sum(w * (e.value - centre) ** 2 for w, e in zip(weights, estimates))
     dof = len(estimates) - 1
-    return centre, 1 / math.sqrt(sum(weights)), total, dof, float(chi2.sf(total, dof)) if dof else 1.0
+    return centre, 1 / math.sqrt(sum(weights)), total, dof, float(chi2_sf(total, dof)) if dof else 1.0

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .distributions import f_sf
+
 BLOCKS = 10             # of frames, whose scatter gives the errors
 
 
@@ -62,7 +64,6 @@ def current_map(frames, times, edges, charge, mass, mobile, axes=(0, 1), width=4
 
 def _uniform(along):
     """p of the hypothesis that the columns of (blocks, n) have one mean: Hotelling's test needs more blocks than columns, so neighbours are merged to four."""
-    from scipy.stats import f
     blocks, n = along.shape
     if n < 2:
         return float("nan")
@@ -71,4 +72,4 @@ def _uniform(along):
     k = contrast.shape[1]
     mean, spread = contrast.mean(axis=0), np.atleast_2d(np.cov(contrast, rowvar=False))
     square = blocks * mean @ np.linalg.pinv(spread) @ mean
-    return float(f.sf(square * (blocks - k) / (k * (blocks - 1)), k, blocks - k))
+    return float(f_sf(square * (blocks - k) / (k * (blocks - 1)), k, blocks - k))

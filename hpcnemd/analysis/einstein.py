@@ -10,6 +10,7 @@ import numpy as np
 
 from ..core.units import BOLTZMANN, SIEMENS_PER_METRE
 from .blocks import Estimate, choose_level, count, merge, student
+from .distributions import chi2_ppf
 
 TEST_WINDOWS = 96       # windows (all axes and replicas) below which a window length is not judged
 LEAST_WINDOWS = 24      # and below which no Einstein-Helfand estimate is made
@@ -64,8 +65,7 @@ def einstein(paths, sample, volume, temperature, samples):
 
 def variance_estimate(value, dof, unit, estimator):
     """A mean of squares of `dof` Gaussian numbers, with the interval of chi-square."""
-    from scipy.stats import chi2
-    low, high = value * dof / chi2.ppf(0.975, dof), value * dof / chi2.ppf(0.025, dof)
+    low, high = value * dof / chi2_ppf(0.975, dof), value * dof / chi2_ppf(0.025, dof)
     return Estimate(value, value * math.sqrt(2 / dof), dof, float(low), float(high), unit, estimator)
 
 

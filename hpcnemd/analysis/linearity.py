@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .blocks import Estimate
+from .distributions import chi2_sf, t_ppf, t_sf
 
 SIGNIFICANT = 0.05      # a slope in the square of the drive counts as seen below this p
 
@@ -43,7 +44,6 @@ class Extrapolation:
 def extrapolate(drives, estimates, reciprocal):
     """The Extrapolation of `estimates` (of sigma, S/m) at `drives` (any unit, all of one sign). `reciprocal`: fit 1/sigma (constant current) instead of sigma.
     One estimate, or several at one drive: their mean, without a verdict. Raises ValueError where a value is not positive."""
-    from scipy.stats import chi2, t
     drives = np.abs(np.asarray(drives, np.float64))
     sigma, errors = np.array([e.value for e in estimates]), np.array([e.error for e in estimates])
     dofs = np.array([e.dof for e in estimates])
@@ -54,7 +54,7 @@ def extrapolate(drives, estimates, reciprocal):
     mean = float(weights @ y / weights.sum())
     flat = float(weights @ (y - mean) ** 2)
     n = len(y)
-    flat_p = float(chi2.sf(flat, n - 1)) if n > 1 else None
+    flat_p = float(chi2_sf(flat, n - 1)) if n > 1 else None
     common = _conductivity(mean, 1 / math.sqrt(weights.sum()), _welch(weights / weights.sum(), spread, dofs), reciprocal, "weighted mean over drives")
     if len(set(drives.tolist())) < 2:
         return Extrapolation(common, common, None, None, 0.0, 0, None, flat, n - 1, flat_p, None, None, "one drive: linearity was not tested")
@@ -67,10 +67,10 @@ def extrapolate(drives, estimates, reciprocal):
     dof = n - 2
     value = _conductivity(a, math.sqrt(covariance[0, 0]), _welch(gain[0], spread, dofs), reciprocal, f"{n} drives, extrapolated in the square of the drive")
     slope_dof = _welch(gain[1], spread, dofs)
-    slope_p = float(2 * t.sf(abs(b) / math.sqrt(covariance[1, 1]), slope_dof))
+    slope_p = float(2 * t_sf(abs(b) / math.sqrt(covariance[1, 1]), slope_dof))
     change = _change(a, b, covariance, slope_dof, reciprocal)
-    linear, text = _verdict(n, change, slope_p, float(chi2.sf(rest, dof)) if dof else None)
-    return Extrapolation(value, common, change, slope_p, rest, dof, float(chi2.sf(rest, dof)) if dof else None, flat, n - 1, flat_p, covariance, linear, text)
+    linear, text = _verdict(n, change, slope_p, float(chi2_sf(rest, dof)) if dof else None)
+    return Extrapolation(value, common, change, slope_p, rest, dof, float(chi2_sf(rest, dof)) if dof else None, flat, n - 1, flat_p, covariance, linear, text)
 
 
 def _welch(gain, spread, dofs):
@@ -81,8 +81,7 @@ def _welch(gain, spread, dofs):
 
 def _conductivity(y, error, dof, reciprocal, estimator):
     """An Estimate of sigma from the fitted quantity; of a reciprocal the interval is turned over (Fieller)."""
-    from scipy.stats import t
-    half = t.ppf(0.975, dof) * error
+    half = t_ppf(0.975, dof) * error
     if not reciprocal:
         return Estimate(float(y), error, dof, float(y - half), float(y + half), "S/m", estimator)
     low = 1 / (y + half) if y + half > 0 else -math.inf
@@ -92,13 +91,12 @@ def _conductivity(y, error, dof, reciprocal, estimator):
 
 def _change(a, b, covariance, dof, reciprocal):
     """sigma(largest drive) / sigma(no drive) - 1, an Estimate by the delta method."""
-    from scipy.stats import t
     if reciprocal:
         value, gradient = a / (a + b) - 1, np.array([b, -a]) / (a + b) ** 2
     else:
         value, gradient = b / a, np.array([-b / a ** 2, 1 / a])
     error = math.sqrt(gradient @ covariance @ gradient)
-    half = t.ppf(0.975, dof) * error
+    half = t_ppf(0.975, dof) * error
     return Estimate(float(value), error, dof, float(value - half), float(value + half), "", "sigma at the largest drive over sigma without, minus 1")
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .blocks import Estimate, merge
+from .distributions import f_ppf
 from .einstein import increments
 
 
@@ -43,9 +44,8 @@ def window_cost(paths, samples, time):
 
 def ratio(dear, cheap):
     """The Estimate of (dear.square dear.time) / (cheap.square cheap.time); interval of F, since both squares are variances."""
-    from scipy.stats import f
     value = dear.square * dear.time / (cheap.square * cheap.time)
-    low, high = (value / f.ppf(p, dear.dof, cheap.dof) for p in (0.975, 0.025))
+    low, high = (value / f_ppf(p, dear.dof, cheap.dof) for p in (0.975, 0.025))
     dof = 1 / (1 / dear.dof + 1 / cheap.dof)
     return Estimate(value, value * math.sqrt(2 / dear.dof + 2 / cheap.dof), dof, float(low), float(high), "", "(error^2 time) of the one over that of the other")
 

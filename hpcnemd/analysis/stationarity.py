@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .blocks import Level, choose_level, count, merge
+from .distributions import t_sf
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,6 @@ def late_level(rows):
 
 def settling(rows, level=None):
     """Tests one series, merged to independent blocks; each replica has its own mean, the slope is common. A Settling."""
-    from scipy.stats import t
     merged = merge(rows, (level or late_level(rows)).factor)
     merged = [row for row in merged if len(row) >= 2]
     n, dof = count(merged), count(merged) - len(merged) - 1
@@ -49,7 +49,7 @@ def settling(rows, level=None):
     if rest == 0.0:
         return Settling(slope, 0.0, 1.0 if slope == 0.0 else 0.0, math.nan)
     error = math.sqrt(rest / sxx)
-    p_trend = 2 * float(t.sf(abs(slope / error), dof))
+    p_trend = 2 * float(t_sf(abs(slope / error), dof))
     return Settling(slope, error, p_trend, _ends(merged))
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..core.units import SIEMENS_PER_METRE
 from .blocks import choose_level, count, merge
+from .distributions import chi2_sf
 
 PAIRS = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))        # Voigt's order
 
@@ -101,17 +102,15 @@ def assemble(columns):
 
 def _chi_square(values, covariance):
     """(chi-square, degrees of freedom, p) of zero; directions that the covariance does not know are left out."""
-    from scipy.stats import chi2
     found = float(values @ np.linalg.pinv(covariance, hermitian=True) @ values)
     dof = int(np.linalg.matrix_rank(covariance, hermitian=True))
-    return found, dof, float(chi2.sf(found, dof))
+    return found, dof, float(chi2_sf(found, dof))
 
 
 def _isotropy(voigt, covariance):
     """(chi-square, 5, p) of s (1, 1, 1, 0, 0, 0) with the best s."""
-    from scipy.stats import chi2
     weights, unit = np.linalg.inv(covariance), np.array([1.0, 1.0, 1.0, 0.0, 0.0, 0.0])
     best = unit @ weights @ voigt / (unit @ weights @ unit)
     rest = voigt - best * unit
     found = float(rest @ weights @ rest)
-    return found, 5, float(chi2.sf(found, 5))
+    return found, 5, float(chi2_sf(found, 5))

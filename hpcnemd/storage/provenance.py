@@ -4,6 +4,7 @@ import socket
 import subprocess
 import sys
 from datetime import datetime, timezone
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 
@@ -28,6 +29,12 @@ def now():
 
 def versions():
     """name -> version of everything that can change a bit of the result."""
+    return dict(_versions())
+
+
+@cache
+def _versions():
+    """Looked up once: every checkpoint tells them."""
     found = {"python": sys.version.split()[0], "hdf5": h5py.version.hdf5_version, "h5py_has_mpi": str(bool(h5py.get_config().mpi))}
     for package in ("hpcnemd", "numpy", "numba", "llvmlite", "h5py", "mpi4py", "scipy", "ase"):
         try:

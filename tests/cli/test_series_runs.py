@@ -43,7 +43,7 @@ strengths = [1.5]
 expected = {{ conductivity = "350 S/m", temperature = "1500 K" }}
 [output]
 folder = "{folder}"
-checkpoint = 200
+checkpoint = 400
 """
 NAMES = ["1500K_2x2x2_equilibrium", "1500K_2x2x2_current_x_s1.5", "1700K_2x2x2_equilibrium", "1700K_2x2x2_current_x_s1.5"]
 

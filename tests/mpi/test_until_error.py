@@ -28,7 +28,7 @@ def prepared(error=0.3, kind="constant_current", blocks=BLOCKS):
             "forcefield": {"table": "nacl_tosi_fumi", "cutoff": "5 angstrom", "coulomb": {"method": "dsf", "damping": "0.25 1/angstrom"}},
             "run": {"temperature": "1500 K", "timestep": "2 fs", "settle": "0.05 ps", "measure": 0.03 * blocks, "block": "0.03 ps", "replicas": REPLICAS,
                     "sample": "10 fs"} | ({"until_error": error} if error else {}),
-            "drive": {"kind": kind, "mobile": "all", **drive}, "output": {"checkpoint": 40}}
+            "drive": {"kind": kind, "mobile": "all", **drive}, "output": {"checkpoint": 160}}
     return ionic_conductivity.prepare(ionic_conductivity.Deck.model_validate(deck), ".")
 
 
@@ -61,7 +61,7 @@ def test_all_rank_counts_and_interruptions_stop_at_the_same_block(folder, monkey
 
     class Impatient(groups.StopFlag):
         """Stops the last rank after so many steps."""
-        steps, taken = 40, 0
+        steps, taken = 75, 0
 
         @property
         def received(self):

@@ -59,6 +59,7 @@ def _save(figure, folder, name, title, caption, formats):
     paths = {kind: folder / f"{name}.{kind}" for kind in quiet}
     for kind in formats:
         figure.savefig(paths[kind], metadata=quiet[kind])
+        figure.set_layout_engine("none")                        # the places are found once, for both
     return Picture(name, title, caption, paths["png"], paths["pdf"])
 
 
