@@ -140,7 +140,7 @@ def test_a_current_is_driven_through_a_network(mpi_tmp_path):
     if comm.size > 2:
         pytest.skip("forces of more ranks are those of one, see above")
     deck = {"experiment": "ionic_conductivity", "structure": {"build": "nacl"}, "forcefield": NETWORK | {"interaction_range": "3.3 angstrom"},
-            "run": {"temperature": "1500 K", "timestep": "1 fs", "measure": "0.008 ps", "blocks": 2, "sample": "2 fs"},
+            "run": {"temperature": "1500 K", "timestep": "1 fs", "measure": "0.004 ps", "blocks": 2, "sample": "1 fs"},
             "drive": {"kind": "constant_current", "drift_velocity": "1 angstrom/ps", "mobile": "all"}, "output": {"checkpoint": 1000}}
     run = ionic_conductivity.prepare(ionic_conductivity.Deck.model_validate(deck), TESTS)
     ionic_conductivity.run(run, Layout(comm, 1, box=run.system.box), mpi_tmp_path / "run")
