@@ -98,7 +98,7 @@ def settle_lists(sim, votes, stop, moved=None):
 
     Safe: no particle has moved half a skin since the lists were made, so that no two have come closer by a whole one. Motion that a strain of the
     cell has made is counted by what it takes from the skin. `moved`: what `open_half` returned, where nothing has moved after it; `votes` (2,) is work space."""
-    state, images = sim.state, not getattr(sim.forces, "follows_images", False)
+    state, images = sim.state, not sim.forces.follows_images
     if moved is None:
         moved = largest_displacement(state.n_owned, state.position, sim.reference, sim.stretch)
     if sim.comm.size > 1:               # ghosts travel while the votes are counted, in vain where the lists turn out to be too old

@@ -27,6 +27,7 @@ from ..dynamics.thermostat import make_thermostat
 from ..dynamics.velocities import draw_velocities
 from ..forces.evaluator import Forces
 from ..forces.pair import PairForces, RealSpace
+from ..forces.spme import mesh_type
 from ..kernels.integrate import largest_displacement
 from ..kernels.pair_kernels import folder
 from ..kernels.simd import choose_path
@@ -43,7 +44,7 @@ PARTS = {"lists": 7, "sweeps": 6.5, "transform": 5.5, "mesh": 4.5, "exchange": 3
 
 class NoForces:
     """Stands where Forces do; nothing is asked of it."""
-    stopwatch = None
+    stopwatch, follows_images = None, False
 
 
 def fewer(system):
@@ -74,8 +75,9 @@ def compile_part(part, system):
             fft.forward, fft.backward = lambda slab: fft.spectrum, lambda spectrum, slab, influence: slab
         forces.mesh.compute(State.of(system.box, system.kinds, system.species, system.position), True)
     elif part == "transform" and system.coulomb is not None and system.coulomb.method == "spme":
-        fft = SlabFFT((8, 8, 8), comm)
-        fft.backward(fft.forward(np.zeros(fft.slab_shape)), np.zeros(fft.slab_shape))
+        fft = SlabFFT((8, 8, 8), comm, real=mesh_type(system.precision))
+        slab = np.zeros(fft.slab_shape, fft.real)
+        fft.backward(fft.forward(slab), slab)
     elif part == "exchange":
         scatter(domain, state, {"species": system.species, "position": system.position})
         migrate(domain, state)

@@ -112,7 +112,7 @@ def ase_field(factory, charges, masses):
 class AseForces:
     """Stands where `evaluator.Forces` does. `domain`: of one rank, or with a halo of twice the engine's range. `skin` (angstrom): how far atoms may come together
     before owners and ghosts are found anew."""
-    settings = None
+    settings, follows_images = None, False
 
     def __init__(self, engine, kinds, box, domain, skin):
         from ase import Atoms

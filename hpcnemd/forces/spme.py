@@ -21,11 +21,16 @@ from .coulomb import MeshResult, self_energy
 STILL = np.zeros(3)
 
 
+def mesh_type(precision, path="auto"):
+    """Type of the numbers that are transformed and gathered."""
+    return np.float32 if precision == "mixed" and choose_path(path) != "plain" else np.float64
+
+
 class Spme:
     """`settings`: a CoulombSettings; `box` in three dimensions; `kinds` a Species; `domain`: has `.comm`, `.lower`, `.upper` (or None: one rank, whole box).
     `margin`: angstrom that owned particles may lie outside the domain (the skin is enough). `path`: one of kernels.simd.PATHS or "auto".
-    `threads`: of this rank, among which the particles are shared out. `precision`: "double", or "mixed": vector code then gathers in float32 (charges are
-    summed in float64, or forces would depend on the number of ranks by more than the rounding of that). Collective."""
+    `threads`: of this rank, among which the particles are shared out. `precision`: "double", or "mixed": vector code then transforms and gathers in
+    float32 (charges are summed in float64: in float32 the order of the sum would show more than the rounding of the rest). Collective."""
 
     def __init__(self, settings, box, kinds, domain=None, margin=1.0, remove_net_force=True, path="auto", threads=1, precision="double"):
         self.settings, self.box, self.kinds = settings, box, kinds
@@ -34,10 +39,10 @@ class Spme:
         lower, upper = (np.zeros(3), box.lengths) if domain is None else (domain.lower, domain.upper)
         self.path, self._team = choose_path(path), team_of(int(threads))
         self.mesh = DistributedMesh(self.comm, settings.mesh, settings.order, box.lengths, lower, upper, self.margin * box.slant, self.path,
-                                    real=np.float32 if precision == "mixed" and self.path != "plain" else np.float64)
+                                    real=mesh_type(precision, self.path))
         self.spread, self.gather = _loops(settings.order, self.path, self.mesh.brick, self._team)
         self.influence = np.zeros(self.mesh.fft.spectrum_shape)
-        self._factors = self.influence.reshape(-1)
+        self._factors = self.influence.reshape(-1).astype(self.mesh.fft.real, copy=False)
         self.rescale(box)
         self.force, self.charge = np.empty((0, 3)), np.empty(0)
         self._net = np.zeros(4)             # this rank's net force and the mass that it acts on
@@ -59,6 +64,7 @@ class Spme:
             self.influence[0, 0, 0] = 0.0                           # the surrounding medium conducts
         # backward() divides by the number of points, the potential does not
         self.influence *= COULOMB / box.volume * float(np.prod(fft.shape))
+        self._factors[:] = self.influence.reshape(-1)               # the same numbers, or their float32
 
     def compute(self, state, observe=True):
         """Collective. Adds the mesh forces to state.force[:n_owned]; returns a MeshResult. Raises PhysicsError where a particle left the brick."""

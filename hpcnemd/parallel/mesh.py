@@ -14,7 +14,7 @@ from ..kernels.simd import choose_path
 from .persistent import Messages
 from .serial import SerialComm
 
-NOTHING = np.empty(0)
+NOTHING = {np.dtype(real): np.empty(0, real) for real in (np.float64, np.float32)}
 TAG_DEPOSIT, TAG_COLLECT = 211, 212
 SMALL = 16000           # mesh points that ranks may transform beyond their share, rather than exchange them three times more
 
@@ -31,10 +31,11 @@ def cut(points, ranks):
 
 class SlabFFT:
     """Real three-dimensional transform: rank r holds real [x0:x1, :, :] and spectrum [:, y0:y1, :nz // 2 + 1], both possibly empty.
-    `path`: one of kernels.simd.PATHS or "auto"; numpy transforms where it is plain."""
+    `path`: one of kernels.simd.PATHS or "auto"; numpy transforms where it is plain. `real`: type of the mesh, float64 or float32 (complex64 spectra)."""
 
-    def __init__(self, shape, comm, path="auto"):
-        self.shape, self.comm = tuple(int(n) for n in shape), comm
+    def __init__(self, shape, comm, path="auto", real=np.float64):
+        self.shape, self.comm, self.real = tuple(int(n) for n in shape), comm, np.dtype(real)
+        kind = np.complex64 if self.real == np.float32 else np.complex128
         nx, ny, nz = self.shape
         self.modes = nz // 2 + 1
         self.x_edges, self.y_edges = cut(nx, comm.size), cut(ny, comm.size)
@@ -42,16 +43,16 @@ class SlabFFT:
         self.x_range, self.y_range = slice(*self.x_edges[rank:rank + 2]), slice(*self.y_edges[rank:rank + 2])
         self.nx, self.ny = int(np.diff(self.x_edges)[rank]), int(np.diff(self.y_edges)[rank])
         self.slab_shape, self.spectrum_shape = (self.nx, ny, nz), (nx, self.ny, self.modes)
-        self.spectrum = np.empty(self.spectrum_shape, complex)
-        self.flat = self.spectrum.reshape(-1).view(float)           # pairs of doubles
+        self.spectrum = np.empty(self.spectrum_shape, kind)
+        self.flat = self.spectrum.reshape(-1).view(self.real)       # pairs of numbers
         self.vector = choose_path(path) != "plain"
         if self.vector:
-            self._plans = [array for points in self.shape for array in transform.plan(points)]
-            self._work = transform.workspace(max(self.shape))
+            self._plans = [array for points in self.shape for array in transform.plan(points, self.real)]
+            self._work = transform.workspace(max(self.shape), self.real)
             self._sizes = self.nx, ny, nz, self.modes
         if comm.size > 1:
-            self._half = np.empty((self.nx, ny, self.modes), complex)
-            self._by_x = np.empty(self._half.size, complex)
+            self._half = np.empty((self.nx, ny, self.modes), kind)
+            self._by_x = np.empty(self._half.size, kind)
             to_y = np.diff(self.y_edges) * self.nx * self.modes
             to_x = np.diff(self.x_edges) * self.ny * self.modes
             self._part_x, self._part_y = _parts(to_y), _parts(to_x)
@@ -66,7 +67,7 @@ class SlabFFT:
             return spectrum
         half = self._half if self.comm.size > 1 else spectrum
         if self.vector:
-            transform.forward(slab.reshape(-1), *self._sizes, half.reshape(-1).view(float), 0, *self._plans, self._work)
+            transform.forward(slab.reshape(-1), *self._sizes, half.reshape(-1).view(self.real), 0, *self._plans, self._work)
         elif self.nx:
             np.fft.rfft(slab, axis=2, out=half)
             np.fft.fft(half, axis=1, out=half)
@@ -74,32 +75,33 @@ class SlabFFT:
             for start, stop, y0, y1 in self._blocks:
                 self._by_x[start:stop].reshape(self.nx, y1 - y0, self.modes)[...] = half[:, y0:y1]
             # blocks arrive in the order of x, that is as planes of the spectrum
-            self.comm.Alltoallv([self._by_x.view(float), self._part_x], [self.flat, self._part_y])
+            self.comm.Alltoallv([self._by_x.view(self.real), self._part_x], [self.flat, self._part_y])
         if self.vector:
             transform.lines(self.flat, 1, self.shape[0], 2 * self.ny * self.modes, *self._plans[:2], transform.FORWARD, self._work)
         elif self.ny:
             np.fft.fft(spectrum, axis=0, out=spectrum)
         return spectrum
 
-    def backward(self, spectrum, slab, influence=NOTHING):
+    def backward(self, spectrum, slab, influence=None):
         """Collective. The inverse of `forward`, normalised, into `slab`, of the spectrum times `influence` (flat, one for each of its numbers); `spectrum` must be
         the buffer that `forward` returned, and is spoiled."""
-        factor = 1.0 / (self.shape[0] * self.shape[1] * self.shape[2])
+        factor = self.real.type(1.0 / (self.shape[0] * self.shape[1] * self.shape[2]))
         if self.comm.size == 1 and self.vector:
-            transform.backward(self.flat, influence, *self._sizes, slab.reshape(-1), 1, *self._plans, factor, self._work)
+            transform.backward(self.flat, NOTHING[self.real] if influence is None else influence, *self._sizes, slab.reshape(-1), 1, *self._plans, factor, self._work)
             return slab
-        transform.multiply(self.flat, influence)
+        if influence is not None:
+            transform.multiply(self.flat, influence)
         half = self._half if self.comm.size > 1 else spectrum
         if self.vector:
             transform.lines(self.flat, 1, self.shape[0], 2 * self.ny * self.modes, *self._plans[:2], transform.BACKWARD, self._work)
         elif self.ny:
             np.fft.ifft(spectrum, axis=0, out=spectrum)
         if self.comm.size > 1:
-            self.comm.Alltoallv([self.flat, self._part_y], [self._by_x.view(float), self._part_x])
+            self.comm.Alltoallv([self.flat, self._part_y], [self._by_x.view(self.real), self._part_x])
             for start, stop, y0, y1 in self._blocks:
                 half[:, y0:y1] = self._by_x[start:stop].reshape(self.nx, y1 - y0, self.modes)
         if self.vector:
-            transform.backward(half.reshape(-1).view(float), NOTHING, *self._sizes, slab.reshape(-1), 0, *self._plans, factor, self._work)
+            transform.backward(half.reshape(-1).view(self.real), NOTHING[self.real], *self._sizes, slab.reshape(-1), 0, *self._plans, factor, self._work)
         elif self.nx:
             np.fft.ifft(half, axis=1, out=half)
             np.fft.irfft(half, n=self.shape[2], axis=2, out=slab)
@@ -107,7 +109,7 @@ class SlabFFT:
 
 
 def _parts(complex_counts):
-    counts = 2 * np.asarray(complex_counts, dtype=np.int64)         # the buffers travel as pairs of doubles
+    counts = 2 * np.asarray(complex_counts, dtype=np.int64)         # the buffers travel as pairs of numbers
     return counts, np.cumsum(counts) - counts
 
 
@@ -153,15 +155,15 @@ class DistributedMesh:
     """Bricks, slabs and their traffic over one communicator. `shape` (3,) mesh points, `order` of the splines, `lengths` (3,) angstrom,
     `lower`, `upper` (3,) of this rank's domain, `margin` (3,) angstrom that particles may lie outside it, all in upright coordinates; `path` as in
     SlabFFT. `whole`: every rank has all planes in its slab (default: see `repeated`). `share`: of sums over this rank's slab or spectrum, what it adds to
-    those over all ranks. `real`: type of the bricks' potentials (all else is float64). Collective."""
+    those over all ranks. `real`: type of the slabs, their spectrum and the bricks' potentials (charges in bricks and messages are float64). Collective."""
 
     def __init__(self, comm, shape, order, lengths, lower, upper, margin, path="auto", whole=None, real=np.float64):
         self.comm, self.shape, self._real = comm, np.asarray(shape, dtype=np.int64), real
         self.order, self.margin = order, margin
         self.whole = repeated(shape, comm.size) if whole is None else whole
         self.share = 1.0 if comm.rank == 0 or not self.whole else 0.0
-        self.fft = SlabFFT(shape, SerialComm() if self.whole else comm, path)
-        self.slab = np.zeros(self.fft.slab_shape)
+        self.fft = SlabFFT(shape, SerialComm() if self.whole else comm, path, real)
+        self.slab = np.zeros(self.fft.slab_shape, real)
         self.place(lengths, lower, upper)
 
     def place(self, lengths, lower, upper):

@@ -97,8 +97,8 @@ def test_doping_that_is_refused(doping, message):
 
 
 def test_a_dopant_that_the_force_field_lacks():
-    structure = StructureTable(build="llzo_cubic", doping=[dict(element="Ta", site="Zr", fraction=0.25)])
-    with pytest.raises(InputError, match="the force field has no parameters for Ta"):
+    structure = StructureTable(build="llzo_cubic", doping=[dict(element="W", site="Zr", fraction=0.25)])
+    with pytest.raises(InputError, match="the force field has no parameters for W"):
         system_of_deck(structure, ForcefieldTable(table="llzo_buckingham"))
 
 
