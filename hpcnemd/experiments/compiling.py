@@ -39,7 +39,7 @@ from ..parallel.threads import cores_here
 
 FEW = 24
 # seconds that each part takes, to share them out fairly: the longest first
-PARTS = {"lists": 7, "sweeps": 6.5, "transform": 5.5, "mesh": 4.5, "exchange": 3, "ghosts": 2, "pair": 2.5}
+PARTS = {"lists": 6.5, "sweeps": 5.3, "transform": 4.5, "mesh": 4, "exchange": 2.1, "pair": 1.7, "ghosts": 1.4}
 
 
 class NoForces:

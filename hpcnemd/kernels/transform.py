@@ -205,104 +205,97 @@ def multiply(spectrum, influence):
 
 
 @njit(cache=True, error_model="numpy")
-def forward(slab, nx, ny, nz, modes, spectrum, along_x, fx, tx, fy, ty, fz, tz, work):
-    """Real mesh (nx, ny, nz) to spectrum (nx, ny, modes = nz // 2 + 1) as pairs of numbers, both flat: along z and y, and
-    where along_x is 1 (not 0) along x."""
-    rows, most, half = nx * ny, width_of(nz), work.dtype.type(0.5)
-    for first in range(0, rows, most):
-        count = min(most, rows - first)
-        width = (count + LANES - 1) // LANES * LANES
-        blocks = count // LANES * LANES if nz >= LANES else 0           # lanes of whole blocks; their last columns may overlap those before
-        if count < width:
-            for z in range(nz):
-                store(work, width * (z + 1) - LANES, splat(work.dtype.type(0.0)))
-        for lane in range(0, blocks, LANES):
-            for column in range(0, nz, LANES):
-                z = min(column, nz - LANES)
-                at, to = (first + lane) * nz + z, width * z + lane
-                a, b, c, d, e, f, g, h = turned(load(slab, at), load(slab, at + nz), load(slab, at + 2 * nz), load(slab, at + 3 * nz),
-                                                load(slab, at + 4 * nz), load(slab, at + 5 * nz), load(slab, at + 6 * nz), load(slab, at + 7 * nz))
-                store_spread(work, to, width, a, b, c, d)
-                store_spread(work, to + 4 * width, width, e, f, g, h)
-        for lane in range(blocks, count):
-            at = (first + lane) * nz
-            for z in range(nz):
-                work[width * z + lane] = slab[at + z]
-        o = transform(work, nz, width, fz, tz, FORWARD)
-        for lane in range(0, blocks, LANES):
-            for column in range(0, modes, 4):
-                k = min(column, modes - 4)
-                at, mirror, to = o + width * k + lane, o + width * (nz - k) + lane, 2 * ((first + lane) * modes + k)
-                a, e = two_rows(work, at, at if k == 0 else mirror, half)
-                b, f = two_rows(work, at + width, mirror - width, half)
-                c, g = two_rows(work, at + 2 * width, mirror - 2 * width, half)
-                d, h = two_rows(work, at + 3 * width, mirror - 3 * width, half)
-                a, b, c, d = turned_pairs(a, b, c, d)
-                e, f, g, h = turned_pairs(e, f, g, h)
-                store_spread(spectrum, to, 4 * modes, a, b, c, d)
-                store_spread(spectrum, to + 2 * modes, 4 * modes, e, f, g, h)
-        for lane in range(blocks, count, 2):
-            to, mirror = 2 * (first + lane) * modes, o + lane
-            other = 2 * modes if lane + 1 < count else 0        # of a last row alone the second writing counts
-            for k in range(modes):
-                at = o + width * k + lane
-                zr, zi, yr, yi = work[at], work[at + 1], work[mirror], work[mirror + 1]
-                mirror = o + width * (nz - 1 - k) + lane
-                spectrum[to + other], spectrum[to + other + 1] = half * (zi + yi), half * (yr - zr)
-                spectrum[to], spectrum[to + 1] = half * (zr + yr), half * (zi - yi)
-                to += 2
-    lines(spectrum, nx, ny, 2 * modes, fy, ty, FORWARD, work)
-    lines(spectrum, along_x, nx, 2 * ny * modes, fx, tx, FORWARD, work)
+def real_mesh(direction, slab, influence, nx, ny, nz, modes, spectrum, along_x, fx, tx, fy, ty, fz, tz, factor, work):
+    """FORWARD: real mesh (nx, ny, nz) to spectrum (nx, ny, modes = nz // 2 + 1) as pairs of numbers, both flat: along z and y, and where along_x is 1 (not 0) along x.
 
-
-@njit(cache=True, error_model="numpy")
-def backward(spectrum, influence, nx, ny, nz, modes, slab, along_x, fx, tx, fy, ty, fz, tz, factor, work):
-    """The way back of `forward`, times `factor`, of the spectrum times `influence` (modes of the mesh,) or, where that is empty, of the spectrum itself, which is
-    spoiled. Imaginary parts that a real mesh cannot have are left out."""
-    multiply(spectrum, influence)
-    lines(spectrum, along_x, nx, 2 * ny * modes, fx, tx, BACKWARD, work)
-    lines(spectrum, nx, ny, 2 * modes, fy, ty, BACKWARD, work)
-    rows, most, zero = nx * ny, width_of(nz), work.dtype.type(0.0)
+    BACKWARD: the way back, times `factor`, of the spectrum times `influence` (modes of the mesh,) or, where that is empty, of the spectrum itself, which is
+    spoiled. Imaginary parts that a real mesh cannot have are left out. One function for both: what it calls is compiled into every caller."""
+    rows, most, zero, half = nx * ny, width_of(nz), work.dtype.type(0.0), work.dtype.type(0.5)
+    if direction == BACKWARD:
+        multiply(spectrum, influence)
+        lines(spectrum, along_x, nx, 2 * ny * modes, fx, tx, direction, work)
+        lines(spectrum, nx, ny, 2 * modes, fy, ty, direction, work)
     for k in range(0, LANES, 2):
         work[k], work[k + 1] = -1.0, 1.0
     turn = load(work, 0)
     for first in range(0, rows, most):
         count = min(most, rows - first)
         width = (count + LANES - 1) // LANES * LANES
-        blocks = count // LANES * LANES if nz >= LANES else 0
+        blocks = count // LANES * LANES if nz >= LANES else 0           # lanes of whole blocks; their last columns may overlap those before
         if count < width:
             for z in range(nz):
                 store(work, width * (z + 1) - LANES, splat(zero))
-        for lane in range(0, blocks, LANES):
-            for column in range(0, modes, 4):
-                k = min(column, modes - 4)
-                at, mirror, of = width * k + lane, width * (nz - k) + lane, 2 * ((first + lane) * modes + k)
-                a, b, c, d = turned_pairs(load(spectrum, of), load(spectrum, of + 4 * modes), load(spectrum, of + 8 * modes), load(spectrum, of + 12 * modes))
-                of += 2 * modes
-                e, f, g, h = turned_pairs(load(spectrum, of), load(spectrum, of + 4 * modes), load(spectrum, of + 8 * modes), load(spectrum, of + 12 * modes))
-                store_common(work, at, mirror, a, e, turn, k == 0)
-                store_common(work, at + width, mirror - width, b, f, turn, False)
-                store_common(work, at + 2 * width, mirror - 2 * width, c, g, turn, False)
-                store_common(work, at + 3 * width, mirror - 3 * width, d, h, turn, 2 * (k + 3) == nz)
-        for lane in range(blocks, count, 2):
-            at = 2 * (first + lane) * modes
-            other = 2 * modes if lane + 1 < count else 0        # a last row alone is the partner of itself
-            for k in range(modes):
-                ar, ai, br, bi = spectrum[at + 2 * k], spectrum[at + 2 * k + 1], spectrum[at + 2 * k + other], spectrum[at + 2 * k + other + 1]
-                if k == 0 or 2 * k == nz:
-                    ai, bi = zero, zero
-                else:
-                    work[width * (nz - k) + lane], work[width * (nz - k) + lane + 1] = ar + bi, br - ai
-                work[width * k + lane], work[width * k + lane + 1] = ar - bi, br + ai
-        o = transform(work, nz, width, fz, tz, BACKWARD)
-        for lane in range(0, blocks, LANES):
-            for column in range(0, nz, LANES):
-                z = min(column, nz - LANES)
-                at, to = o + width * z + lane, (first + lane) * nz + z
-                a, b, c, d, e, f, g, h = turned(load(work, at), load(work, at + width), load(work, at + 2 * width), load(work, at + 3 * width),
-                                                load(work, at + 4 * width), load(work, at + 5 * width), load(work, at + 6 * width), load(work, at + 7 * width))
-                store_spread(slab, to, nz, factor * a, factor * b, factor * c, factor * d)
-                store_spread(slab, to + 4 * nz, nz, factor * e, factor * f, factor * g, factor * h)
-        for lane in range(blocks, count):
-            for z in range(nz):
-                slab[(first + lane) * nz + z] = factor * work[o + width * z + lane]
+        if direction == FORWARD:
+            for lane in range(0, blocks, LANES):
+                for column in range(0, nz, LANES):
+                    z = min(column, nz - LANES)
+                    at, to = (first + lane) * nz + z, width * z + lane
+                    a, b, c, d, e, f, g, h = turned(load(slab, at), load(slab, at + nz), load(slab, at + 2 * nz), load(slab, at + 3 * nz),
+                                                    load(slab, at + 4 * nz), load(slab, at + 5 * nz), load(slab, at + 6 * nz), load(slab, at + 7 * nz))
+                    store_spread(work, to, width, a, b, c, d)
+                    store_spread(work, to + 4 * width, width, e, f, g, h)
+            for lane in range(blocks, count):
+                at = (first + lane) * nz
+                for z in range(nz):
+                    work[width * z + lane] = slab[at + z]
+        else:
+            for lane in range(0, blocks, LANES):
+                for column in range(0, modes, 4):
+                    k = min(column, modes - 4)
+                    at, mirror, of = width * k + lane, width * (nz - k) + lane, 2 * ((first + lane) * modes + k)
+                    a, b, c, d = turned_pairs(load(spectrum, of), load(spectrum, of + 4 * modes), load(spectrum, of + 8 * modes), load(spectrum, of + 12 * modes))
+                    of += 2 * modes
+                    e, f, g, h = turned_pairs(load(spectrum, of), load(spectrum, of + 4 * modes), load(spectrum, of + 8 * modes), load(spectrum, of + 12 * modes))
+                    store_common(work, at, mirror, a, e, turn, k == 0)
+                    store_common(work, at + width, mirror - width, b, f, turn, False)
+                    store_common(work, at + 2 * width, mirror - 2 * width, c, g, turn, False)
+                    store_common(work, at + 3 * width, mirror - 3 * width, d, h, turn, 2 * (k + 3) == nz)
+            for lane in range(blocks, count, 2):
+                at = 2 * (first + lane) * modes
+                other = 2 * modes if lane + 1 < count else 0        # a last row alone is the partner of itself
+                for k in range(modes):
+                    ar, ai, br, bi = spectrum[at + 2 * k], spectrum[at + 2 * k + 1], spectrum[at + 2 * k + other], spectrum[at + 2 * k + other + 1]
+                    if k == 0 or 2 * k == nz:
+                        ai, bi = zero, zero
+                    else:
+                        work[width * (nz - k) + lane], work[width * (nz - k) + lane + 1] = ar + bi, br - ai
+                    work[width * k + lane], work[width * k + lane + 1] = ar - bi, br + ai
+        o = transform(work, nz, width, fz, tz, direction)
+        if direction == FORWARD:
+            for lane in range(0, blocks, LANES):
+                for column in range(0, modes, 4):
+                    k = min(column, modes - 4)
+                    at, mirror, to = o + width * k + lane, o + width * (nz - k) + lane, 2 * ((first + lane) * modes + k)
+                    a, e = two_rows(work, at, at if k == 0 else mirror, half)
+                    b, f = two_rows(work, at + width, mirror - width, half)
+                    c, g = two_rows(work, at + 2 * width, mirror - 2 * width, half)
+                    d, h = two_rows(work, at + 3 * width, mirror - 3 * width, half)
+                    a, b, c, d = turned_pairs(a, b, c, d)
+                    e, f, g, h = turned_pairs(e, f, g, h)
+                    store_spread(spectrum, to, 4 * modes, a, b, c, d)
+                    store_spread(spectrum, to + 2 * modes, 4 * modes, e, f, g, h)
+            for lane in range(blocks, count, 2):
+                to, mirror = 2 * (first + lane) * modes, o + lane
+                other = 2 * modes if lane + 1 < count else 0        # of a last row alone the second writing counts
+                for k in range(modes):
+                    at = o + width * k + lane
+                    zr, zi, yr, yi = work[at], work[at + 1], work[mirror], work[mirror + 1]
+                    mirror = o + width * (nz - 1 - k) + lane
+                    spectrum[to + other], spectrum[to + other + 1] = half * (zi + yi), half * (yr - zr)
+                    spectrum[to], spectrum[to + 1] = half * (zr + yr), half * (zi - yi)
+                    to += 2
+        else:
+            for lane in range(0, blocks, LANES):
+                for column in range(0, nz, LANES):
+                    z = min(column, nz - LANES)
+                    at, to = o + width * z + lane, (first + lane) * nz + z
+                    a, b, c, d, e, f, g, h = turned(load(work, at), load(work, at + width), load(work, at + 2 * width), load(work, at + 3 * width),
+                                                    load(work, at + 4 * width), load(work, at + 5 * width), load(work, at + 6 * width), load(work, at + 7 * width))
+                    store_spread(slab, to, nz, factor * a, factor * b, factor * c, factor * d)
+                    store_spread(slab, to + 4 * nz, nz, factor * e, factor * f, factor * g, factor * h)
+            for lane in range(blocks, count):
+                for z in range(nz):
+                    slab[(first + lane) * nz + z] = factor * work[o + width * z + lane]
+    if direction == FORWARD:
+        lines(spectrum, nx, ny, 2 * modes, fy, ty, direction, work)
+        lines(spectrum, along_x, nx, 2 * ny * modes, fx, tx, direction, work)

@@ -49,7 +49,7 @@ class SlabFFT:
         if self.vector:
             self._plans = [array for points in self.shape for array in transform.plan(points, self.real)]
             self._work = transform.workspace(max(self.shape), self.real)
-            self._sizes = self.nx, ny, nz, self.modes
+            self._sizes, self._factor = (self.nx, ny, nz, self.modes), self.real.type(1.0 / (nx * ny * nz))
         if comm.size > 1:
             self._half = np.empty((self.nx, ny, self.modes), kind)
             self._by_x = np.empty(self._half.size, kind)
@@ -63,11 +63,11 @@ class SlabFFT:
         """Collective. Spectrum (nx, own y, nz // 2 + 1) complex of a slab (own x, ny, nz): a buffer of this object, the next call overwrites it."""
         spectrum = self.spectrum
         if self.comm.size == 1 and self.vector:
-            transform.forward(slab.reshape(-1), *self._sizes, self.flat, 1, *self._plans, self._work)
+            self._real(transform.FORWARD, slab, None, self.flat, 1)
             return spectrum
         half = self._half if self.comm.size > 1 else spectrum
         if self.vector:
-            transform.forward(slab.reshape(-1), *self._sizes, half.reshape(-1).view(self.real), 0, *self._plans, self._work)
+            self._real(transform.FORWARD, slab, None, half.reshape(-1).view(self.real), 0)
         elif self.nx:
             np.fft.rfft(slab, axis=2, out=half)
             np.fft.fft(half, axis=1, out=half)
@@ -82,12 +82,15 @@ class SlabFFT:
             np.fft.fft(spectrum, axis=0, out=spectrum)
         return spectrum
 
+    def _real(self, direction, slab, influence, spectrum, along_x):
+        transform.real_mesh(direction, slab.reshape(-1), NOTHING[self.real] if influence is None else influence, *self._sizes, spectrum, along_x, *self._plans,
+                            self._factor, self._work)
+
     def backward(self, spectrum, slab, influence=None):
         """Collective. The inverse of `forward`, normalised, into `slab`, of the spectrum times `influence` (flat, one for each of its numbers); `spectrum` must be
         the buffer that `forward` returned, and is spoiled."""
-        factor = self.real.type(1.0 / (self.shape[0] * self.shape[1] * self.shape[2]))
         if self.comm.size == 1 and self.vector:
-            transform.backward(self.flat, NOTHING[self.real] if influence is None else influence, *self._sizes, slab.reshape(-1), 1, *self._plans, factor, self._work)
+            self._real(transform.BACKWARD, slab, influence, self.flat, 1)
             return slab
         if influence is not None:
             transform.multiply(self.flat, influence)
@@ -101,7 +104,7 @@ class SlabFFT:
             for start, stop, y0, y1 in self._blocks:
                 half[:, y0:y1] = self._by_x[start:stop].reshape(self.nx, y1 - y0, self.modes)
         if self.vector:
-            transform.backward(half.reshape(-1).view(self.real), NOTHING[self.real], *self._sizes, slab.reshape(-1), 0, *self._plans, factor, self._work)
+            self._real(transform.BACKWARD, slab, None, half.reshape(-1).view(self.real), 0)
         elif self.nx:
             np.fft.ifft(half, axis=1, out=half)
             np.fft.irfft(half, n=self.shape[2], axis=2, out=slab)

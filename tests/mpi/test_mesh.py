@@ -14,6 +14,7 @@ from hpcnemd.parallel import mesh as parallel_mesh
 from hpcnemd.parallel.domain import Domain, gather_sorted, scatter
 from hpcnemd.parallel.mesh import DistributedMesh, SlabFFT, cut
 from hpcnemd.parallel.reduce import ordered_sum
+from hpcnemd.parallel.serial import SerialComm
 
 comm = MPI.COMM_WORLD
 pytestmark = pytest.mark.mpi
@@ -35,6 +36,19 @@ def test_slab_transform_is_that_of_numpy(shape):
     back = fft.backward(spectrum, np.empty(fft.slab_shape))
     np.testing.assert_allclose(back, mine, **TIGHT)
     assert comm.allreduce(fft.nx) == shape[0] and comm.allreduce(fft.ny) == shape[1]
+
+
+def test_slab_transform_of_single_precision():
+    """Rounding as in float32, and the bits of one rank on any number."""
+    shape = (12, 20, 14)
+    whole = np.random.default_rng(1).standard_normal(shape).astype(np.float32)
+    fft, alone = SlabFFT(shape, comm, real=np.float32), SlabFFT(shape, SerialComm(), real=np.float32)
+    mine = np.ascontiguousarray(whole[fft.x_range])
+    spectrum, right = fft.forward(mine), alone.forward(whole)
+    assert spectrum.dtype == np.complex64 and np.array_equal(spectrum, right[:, fft.y_range])
+    np.testing.assert_allclose(spectrum, np.fft.rfftn(whole)[:, fft.y_range], rtol=0, atol=2e-4)
+    back = fft.backward(spectrum, np.empty(fft.slab_shape, np.float32))
+    np.testing.assert_allclose(back, mine, rtol=0, atol=2e-6)
 
 
 def test_planes_are_cut_without_gaps():

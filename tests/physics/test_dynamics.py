@@ -35,6 +35,7 @@ class Springs:
     """A rough periodic substrate for the mobile ions, quartic springs to their sites for the others. No pair forces: total momentum is not conserved."""
     skin = 1.0
     threads = 1
+    follows_images = False
 
     class pair:
         path = "test"

@@ -59,8 +59,9 @@ def test_pairs_of_rows_do_not_depend_on_their_place(real):
     pair = np.random.default_rng(4).standard_normal((2, nz)).astype(real)
     modes, work, plans = nz // 2 + 1, transform.workspace(nz, real), [array for n in (1, 1, nz) for array in transform.plan(n, real)]
     spectrum, back = np.zeros(2 * rows * modes, real), np.zeros(rows * nz, real)
-    transform.forward(np.tile(pair, (rows // 2, 1)).ravel(), rows, 1, nz, modes, spectrum, 0, *plans, work)
+    sizes, nothing = (rows, 1, nz, modes), np.empty(0, real)
+    transform.real_mesh(transform.FORWARD, np.tile(pair, (rows // 2, 1)).ravel(), nothing, *sizes, spectrum, 0, *plans, real(1), work)
     pairs = spectrum.copy().reshape(rows // 2, -1)
     assert (pairs == pairs[0]).all() and np.abs(pairs[0].view(np.complex64 if real == np.float32 else complex).reshape(2, modes) - np.fft.rfft(pair)).max() < 1e-5
-    transform.backward(spectrum, np.empty(0, real), rows, 1, nz, modes, back, 0, *plans, real(1 / nz), work)
+    transform.real_mesh(transform.BACKWARD, back, nothing, *sizes, spectrum, 0, *plans, real(1 / nz), work)
     assert (back.reshape(rows // 2, -1) == back[:2 * nz]).all() and np.abs(back[:2 * nz] - pair.ravel()).max() < 1e-6
