@@ -150,7 +150,24 @@ def transform(work, n, width, factors, twiddle, direction):
                     b = load(work, i + step)
                     store(work, o, a + b)
                     store_twisted(work, o + stride, a - b, turn, twiddle, t)
-                else:                                   # odd: sums and differences of opposite terms
+                elif radix == 3:
+                    b, c = load(work, i + step), load(work, i + 2 * step)
+                    s, d = b + c, _swapped(b - c) * turn
+                    store(work, o, a + s)
+                    u, w = fma(s, twiddle[circle], a), d * twiddle[circle + 1]
+                    store_twisted(work, o + stride, u + w, turn, twiddle, t)
+                    store_twisted(work, o + 2 * stride, u - w, turn, twiddle, t + 2)
+                elif radix == 5:
+                    b, c, d, e = load(work, i + step), load(work, i + 2 * step), load(work, i + 3 * step), load(work, i + 4 * step)
+                    s, v, b, c = b + e, c + d, _swapped(b - e) * turn, _swapped(c - d) * turn
+                    store(work, o, a + s + v)
+                    u, w = fma(v, twiddle[circle + 4], fma(s, twiddle[circle], a)), fma(c, twiddle[circle + 5], b * twiddle[circle + 1])
+                    store_twisted(work, o + stride, u + w, turn, twiddle, t)
+                    store_twisted(work, o + 4 * stride, u - w, turn, twiddle, t + 6)
+                    u, w = fma(v, twiddle[circle + 6], fma(s, twiddle[circle + 2], a)), fma(c, twiddle[circle + 7], b * twiddle[circle + 3])
+                    store_twisted(work, o + 2 * stride, u + w, turn, twiddle, t + 2)
+                    store_twisted(work, o + 3 * stride, u - w, turn, twiddle, t + 4)
+                else:                                   # other odd ones: sums and differences of opposite terms
                     s = a
                     for j in range(1, half + 1):
                         b, c = load(work, i + j * step), load(work, i + (radix - j) * step)

@@ -25,7 +25,7 @@ def test_transforms_of_single_precision(shape, path):
 
 
 @pytest.mark.parametrize("path", available_paths())
-@pytest.mark.parametrize("shape", [(12, 12, 12), (20, 14, 16), (1, 2, 8), (7, 3, 5), (22, 8, 42), (1, 1, 1)])
+@pytest.mark.parametrize("shape", [(12, 12, 12), (20, 14, 16), (1, 2, 8), (7, 3, 5), (22, 8, 42), (45, 9, 25), (1, 1, 1)])
 def test_transform_and_its_inverse_agree_with_numpy(shape, path):
     """All radices (2, 4 and odd primes), alone and together, full and partly filled lanes; rounding is a few 1e-16 of the largest number."""
     mesh = np.random.default_rng(2).standard_normal(shape)
