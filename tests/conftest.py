@@ -95,7 +95,9 @@ def pytest_runtest_makereport(item, call):
 
 
 def pytest_sessionfinish(session):
-    """One line "passed failed" for the script that adds up the launches."""
+    """One line "passed failed" for the script that adds up the launches; not from the workers of pytest-xdist, whose tests the process over them counts."""
+    if hasattr(session.config, "workerinput"):
+        return
     path = os.environ.get("HPCNEMD_TEST_COUNTS")
     reporter = session.config.pluginmanager.getplugin("terminalreporter")
     if RANK == 0 and path and reporter is not None:

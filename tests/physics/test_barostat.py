@@ -144,7 +144,7 @@ def test_a_drive_refuses_a_barostat():
 
 class Ideal:
     """Particles that do not see each other."""
-    skin = 1e3
+    skin, follows_images = 1e3, False
 
     def rebuild(self, state):
         pass
