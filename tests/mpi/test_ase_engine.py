@@ -136,9 +136,8 @@ def test_what_is_wrong_is_told(changes, said):
 
 
 @pytest.mark.mpi
+@pytest.mark.skipif(comm.size > 2, reason="forces on more ranks are compared with those on one above")
 def test_a_current_is_driven_through_a_network(mpi_tmp_path):
-    if comm.size > 2:
-        pytest.skip("forces of more ranks are those of one, see above")
     deck = {"experiment": "ionic_conductivity", "structure": {"build": "nacl"}, "forcefield": NETWORK | {"interaction_range": "3.3 angstrom"},
             "run": {"temperature": "1500 K", "timestep": "1 fs", "measure": "0.004 ps", "blocks": 2, "sample": "1 fs"},
             "drive": {"kind": "constant_current", "drift_velocity": "1 angstrom/ps", "mobile": "all"}, "output": {"checkpoint": 1000}}
