@@ -27,8 +27,10 @@ def select_rows(position, n, shift, lower, upper, face, width2, start, index):
                 gap = max(lower[r, axis] - x, x - upper[r, axis])
                 if gap > 0.0:
                     distance2 += gap * gap
-                    largest = max(largest, gap)
-            if distance2 <= width2 and largest <= face:
+                    if distance2 > width2 or gap > face:
+                        distance2 = np.inf
+                        break               # most rows are too far away along the first axis
+            if distance2 <= width2:
                 if count < room:
                     index[count] = i
                 count += 1

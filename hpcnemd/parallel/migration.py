@@ -66,7 +66,7 @@ def name_ids(ids):
 
 
 def _move(domain, state, owner, problem):
-    """Collective. Sends the rows with another owner, appends those that arrive; a rank with a problem sends counts of -1."""
+    """Collective. Sends the rows with another owner; those that arrive take their places, in no order. A rank with a problem sends counts of -1."""
     comm, n = domain.comm, state.n_owned
     leavers = np.flatnonzero(owner != domain.rank)
     leavers = leavers[np.argsort(owner[leavers], kind="stable")]
@@ -78,15 +78,18 @@ def _move(domain, state, owner, problem):
     if come.min() < 0:
         agree_on_errors(comm, PhysicsError(problem) if problem else None)
     arrivals = exchange_rows(comm, _packed(state, leavers), sent, come)
-    stayers = np.flatnonzero(owner == domain.rank)
-    kept = len(stayers)
-    state.reserve(kept + len(arrivals))
+    end = n - len(leavers) + len(arrivals)
+    state.reserve(end)
+    holes = np.sort(leavers)
+    filled = min(len(holes), len(arrivals))
+    places = np.concatenate((holes[:filled], np.arange(n, end)))
+    left = holes[filled:]                   # where more have gone than come: the last rows close the gaps
+    last = np.setdiff1d(np.arange(end, n), left, assume_unique=True)
     for name in OWNED_FIELDS:
         rows = getattr(state, name)
-        if kept < n:
-            rows[:kept] = rows[stayers]
-        rows[kept:kept + len(arrivals)] = arrivals[name]
-    state.n_owned = kept + len(arrivals)
+        rows[places] = arrivals[name]
+        rows[left[left < end]] = rows[last]
+    state.n_owned = end
 
 
 def _packed(state, rows):
