@@ -40,6 +40,10 @@ class Box:
             object.__setattr__(self, name, value)
         object.__setattr__(self, "tilted", tilted)
 
+    def __reduce__(self):
+        """Made anew by who receives it: pickled arrays can be written to, and kernels are compiled for those that can and those that cannot."""
+        return type(self), (self.lengths, self.dimensions, self.skew)
+
     @property
     def matrix(self):
         """(3, 3) rows are the cell vectors, angstrom."""
