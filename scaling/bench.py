@@ -9,7 +9,8 @@
     $PY scaling/bench.py --startup
 
 Codes and rank counts take turns (A B A B ...); a ratio is the median over neighbouring runs, with its lowest and highest. The speed of several ranks over one
-is measured inside their runs: after each block of steps the first rank does the same steps of the same system by itself while the others sleep. Every code has the same particles and cutoff;
+is measured inside their runs: after each block of steps the first rank does the same steps of the same system by itself while the others sleep; then each rank does
+them with a copy of its own, and all meet after each step, which tells how much of a loss is that of a machine whose cores do not run evenly. Every code has the same particles and cutoff;
 our Coulomb accuracy is the loosest whose measured force error is at most LAMMPS's. Ratios of one rank are taken in CPU time where the machine is not quiet,
 and say so; those of more ranks then prove nothing. Ranks above the core count are marked oversubscribed and give no ratio."""
 import argparse
@@ -114,6 +115,8 @@ def record(party, case, ranks, runs, match, arguments, common, verdict):
     if any(run.get("blocks_alone") for run in own):
         each = [one[0] / all_of_them[0] for run in own for all_of_them, one in zip(run["blocks"], run["blocks_alone"])]
         line["over_one_rank"] = [statistics.median(each), min(each), max(each)]
+        copies = [line["ranks"] * one[0] / all_of_them[0] for run in own for all_of_them, one in zip(run["blocks_meeting"], run["blocks_alone"])]
+        line["copies_that_meet"] = [statistics.median(copies), min(copies), max(copies)]
         line["over_one_rank_error"] = 1.25 * statistics.stdev(each) / len(each)**0.5 if len(each) > 1 else None
         line["phases_by_rank"] = own[0].get("phases_by_rank", [])
     if "blocks_unchecked" in own[0]:
@@ -138,7 +141,8 @@ def show(line):
           f"{'' if line['quiet'] else '  [machine NOT quiet]'}{'  [oversubscribed: no speed claim]' if line['oversubscribed'] else ''}")
     if "over_one_rank" in line and not line["oversubscribed"]:
         print("    over one rank: %.3f (%.3f to %.3f)" % tuple(line["over_one_rank"])
-              + (f", standard error of the median {line['over_one_rank_error']:.3f}" if line["over_one_rank_error"] else ""))
+              + (f", standard error of the median {line['over_one_rank_error']:.3f}" if line["over_one_rank_error"] else "")
+              + "; copies without a message that meet once a step: %.3f (%.3f to %.3f)" % tuple(line["copies_that_meet"]))
     kinds = () if line["oversubscribed"] else ("wall", "cpu") if line["ranks"] == 1 else ("wall",)
     for ours in PRECISIONS:
         told = [f"{'%.2f (%.2f to %.2f)' % tuple(line[key])} by {kind} time" for kind in kinds if (key := label(f"ratio_{kind}", ours).replace(" ", "_")) in line]

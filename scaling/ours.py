@@ -2,7 +2,8 @@
 
 Request: case, accuracy, precision, steps, blocks, scaling ("domains": all ranks share one system; "replicas": each rank runs a system of its own), details (bool: a
 phase table and message counts from a second, instrumented pass), threads (of each rank), forces (file for the forces of the start, or null), alone (bool: between
-its blocks with the others the first rank runs the same system by itself while they sleep, so that the clock of the machine is the same for both)."""
+its blocks with the others the first rank runs the same system by itself while they sleep, so that the clock of the machine is the same for both; then each rank
+runs a copy of the system, and all meet after each step: what they lose by that they lose to the machine)."""
 import json
 import sys
 import time
@@ -59,14 +60,17 @@ def simulation(case, system, comm, replica=0, threads=1):
 
 
 def timed_blocks(sim, steps, blocks, comm, single=None):
-    """[(wall, CPU) seconds of a block of steps, the slowest rank's; with threads the CPU seconds of the longest chain], and the same of the blocks
-    in between of a `single` simulation that the first rank has to itself."""
+    """[(wall, CPU) seconds of a block of steps, the slowest rank's; with threads the CPU seconds of the longest chain], the same of the blocks
+    in between of a `single` simulation that the first rank has to itself, and of those in which all ranks run their own and meet after each step."""
     clock = ChainClock() if sim.forces.threads > 1 else time.process_time
-    out, alone, stress = [], [], [Stress(STRESS_EVERY)]
+    out, alone, meeting, stress = [], [], [], [Stress(STRESS_EVERY)]
 
-    def block(which):
+    def block(which, meet=None):
         wall, cpu = time.perf_counter(), clock()
-        advance(which, which.step + steps, stress)
+        for step in range(which.step + (1 if meet else steps), which.step + steps + 1):
+            advance(which, step, stress)
+            if meet:
+                meet()
         return time.perf_counter() - wall, clock() - cpu
     for _ in range(blocks):
         comm.Barrier()
@@ -75,7 +79,9 @@ def timed_blocks(sim, steps, blocks, comm, single=None):
         if single is not None and comm.rank == 0:
             alone.append(block(single))
         asleep_until_all(comm)
-    return out, alone
+        if single is not None:
+            meeting.append([max(values) for values in zip(*comm.allgather(block(single, comm.Barrier)))])
+    return out, alone, meeting
 
 
 def asleep_until_all(comm):
@@ -128,13 +134,13 @@ def main(request, answer):
             np.save(ask["forces"], found["force"])
     advance(sim, sim.step + ask.get("warm_steps", ask["steps"]))
     single = None
-    if ask.get("alone") and everyone.rank == 0:
+    if ask.get("alone"):
         single = simulation(case, system, SerialComm(), threads=ask.get("threads", 1))
         single.start()
         advance(single, ask["steps"])
     asleep_until_all(everyone)
-    blocks, alone = timed_blocks(sim, ask["steps"], ask["blocks"], everyone, single)
-    said = {"particles": first[0] * (everyone.size if own else 1), "import_s": imported, "ready_s": first[1:], "blocks": blocks, "blocks_alone": alone, "steps": ask["steps"],
+    blocks, alone, meeting = timed_blocks(sim, ask["steps"], ask["blocks"], everyone, single)
+    said = {"particles": first[0] * (everyone.size if own else 1), "import_s": imported, "ready_s": first[1:], "blocks": blocks, "blocks_alone": alone, "blocks_meeting": meeting, "steps": ask["steps"],
             "path": sim.forces.pair.path, "grid": list(sim.domain.grid), "temperature": sim.temperature,
             "coulomb": None if system.coulomb is None else {key: getattr(system.coulomb, key) for key in ("method", "beta", "mesh", "order", "accuracy")}}
     if ask.get("details"):
