@@ -22,6 +22,8 @@ if _COVERAGE is None:
 
 
 njit = functools.partial(numba.njit, no_cfunc_wrapper=True)     # nobody calls kernels from C, and an entry for that takes time to compile
+# For functions that only kernels call: neither have they an entry from Python, nor (see quick_compiler) machine code of their own.
+inner = functools.partial(njit, error_model="numpy", no_cpython_wrapper=quick_compiler.KNOWN)
 
 
 def _without_blas():

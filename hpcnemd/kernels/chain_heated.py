@@ -14,7 +14,7 @@ import math
 
 import numpy as np
 
-from . import njit
+from . import inner, njit
 from .lane_normals import LANES, load, normal_pair, store
 from .simd import choose_path, fma, lanes, load_like
 
@@ -104,7 +104,7 @@ def _unblock(flat, width, rows, walls=0):
         rows[:] = blocks.reshape(m, -1)[:, :n]
 
 
-@njit(cache=True, error_model="numpy", forceinline=True)
+@inner(forceinline=True)
 def _link(x, u, xn, un, links, hard):
     """Kick of one link on its two sites. `hard` is None for harmonic links, else links[1]."""
     r = xn - x
@@ -114,7 +114,7 @@ def _link(x, u, xn, un, links, hard):
     return fma(r, k, u), fma(-r, k, un)
 
 
-@njit(cache=True, error_model="numpy", forceinline=True)
+@inner(forceinline=True)
 def _bulk(x, u, xn, un, links, hard, pinning):
     """The link behind a site, and the drift of that site: (its position and leap after the step, leap of the next site)."""
     v, un = _link(x, u, xn, un, links, hard)
@@ -123,7 +123,7 @@ def _bulk(x, u, xn, un, links, hard, pinning):
     return x + v, v, un
 
 
-@njit(cache=True, error_model="numpy", forceinline=True)
+@inner(forceinline=True)
 def _end(x, u, xn, un, links, hard, pinning, decay, noise, at, scale, inverse, books, row):
     """The same for a site with a bath, whose heat and entropy flow go into the books."""
     o, v, un = _bulk(x, u, xn, un, links, hard, pinning)
@@ -134,7 +134,7 @@ def _end(x, u, xn, un, links, hard, pinning, decay, noise, at, scale, inverse, b
     return fma(w - v, 0.5, o), w, un
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 def _single(zero, width, sites, first, last, x, u, half, links, hard, pinning, decay, noise, scale, inverse, books):
     """Steps first to last - 1 of a chunk, for one vector of replicas."""
     for s in range(first, last):
@@ -155,7 +155,7 @@ def _single(zero, width, sites, first, last, x, u, half, links, hard, pinning, d
         store(u, width * sites, v)
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 def _paired(zero, width, sites, last, x, u, half, links, hard, pinning, decay, noise, scale, inverse, books):
     """Steps 0 to last - 1, an even number, of a chunk, two in one sweep; at least 3 sites. The second (y, w) follows one site behind the first (x, u), while a site is
     still in registers."""
@@ -199,7 +199,7 @@ def _steps(zero, width, sites, m, x, u, half, links, hard, pinning, decay, noise
     _single(zero, width, sites, done, m, x, u, half, links, hard, pinning, decay, noise, scale, inverse, books)
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 def _sample(zero, width, sites, x, u, half, links, pinning, scale, flow, sums):
     """Total energy of one block, whose profiles are added to the sums; the state stays as it is. Coefficients are those of leaps: `scale` = 1/(2 step^2) makes energies
     of their squares, `flow` = 1/(2 step^3) currents."""
@@ -231,7 +231,7 @@ def _sample(zero, width, sites, x, u, half, links, pinning, scale, flow, sums):
     return energy
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 def _noise(key, who, branch, first, m, spread_left, spread_right, hot, cold, noise, inverse):
     """What the baths give in m steps from `first` on: random parts of the leaps, 2 LANES a step, and 1/temperature, 2 a step. hot, cold: those of the steps, or one each."""
     for j in range(m):

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from . import njit
+from . import inner, njit
 from .lane_normals import LANES, load, normal_pair, splat, store
 from .philox import philox4x32
 from .simd import fma
@@ -152,14 +152,14 @@ def pull(key, ids, branch, first_draw, every, centre, trap, beads, kappa, beta, 
             store(velocity, i * n + b, load(v, i * LANES))
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 def _link(d, kappa, beta, unit, scale):
     """Impulse of one link over a step in whole numbers; `d` in grid units: odd in d to the last bit, since every operation is."""
     r = np.float64(d) * unit
     return np.int64(np.rint(r * (kappa + beta * (r * r)) * scale))
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 def _jump(x, old, new, trap, unit, energy_unit):
     """Work of moving the trap, in whole energy units: odd under the exchange of `old` and `new`."""
     y, z = np.float64(x - old) * unit, np.float64(x - new) * unit

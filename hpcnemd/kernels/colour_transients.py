@@ -6,14 +6,14 @@ import math
 
 import numpy as np
 
-from . import njit
+from . import inner, njit
 from .lane_normals import LANES, load, normal_pair, splat, store
 from .simd import fma, rint, select, sqrt
 
 CUT2 = 2.0**(1.0 / 3.0)
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 def _forces(discs, edge, q, f):
     """WCA forces; minimum image, right while edge > 2 * 2^(1/6)."""
     zero = splat(0.0)
@@ -57,7 +57,7 @@ def _rates(discs, edge, field, q, p, f):
     return current, alpha
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 def _step(discs, edge, field, h, q, p, q1, p1, f, dq, dp):
     """Fourth-order Runge-Kutta; returns the integrals over the step of the current and of alpha, by the same rule."""
     total_j, total_a = splat(0.0), splat(0.0)
@@ -88,7 +88,7 @@ def _step(discs, edge, field, h, q, p, q1, p1, f, dq, dp):
     return total_j, total_a
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 def _rescale(discs, kinetic, p):
     """Total momentum 0 and kinetic energy `kinetic`, to rounding."""
     mx, my, square = splat(0.0), splat(0.0), splat(0.0)

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from . import njit
+from . import inner, njit
 
 FAST = {"contract", "arcp", "nsz"}
 # The force sum over nz is a reduction that stays scalar unless it may be reassociated. The order is fixed when the kernel is compiled,
@@ -14,7 +14,7 @@ FAST = {"contract", "arcp", "nsz"}
 SUMS = FAST | {"reassoc"}
 
 
-@njit(cache=True, error_model="numpy", fastmath=FAST)
+@inner(fastmath=FAST)
 def _waves(angle, size, cosine, sine):
     """cosine[size + n] = cos(n angle) and sine for n = -size ... size."""
     c, s = math.cos(angle), math.sin(angle)

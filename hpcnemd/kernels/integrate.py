@@ -2,13 +2,13 @@
 `inverse_mass`, `colour` (the c_i of the drive) and `stream` (the streaming velocity along the drive that the thermostat leaves alone)."""
 import numpy as np
 
-from . import njit
+from . import inner, njit
 
 FAST = {"contract", "arcp", "nsz"}
 SUMS = 7        # per species: kinetic energy, momentum x y z, force x y z
 
 
-@njit(cache=True, error_model="numpy", fastmath=FAST)
+@inner(fastmath=FAST)
 def open_step(n, species, position, velocity, force, inverse_mass, scale, stream, kick, axis, half_step, step, reference, stretch):
     """Thermostat half step (`scale` (s,) of the peculiar velocity), half kick, projection (`kick` (s,): change of the velocity along `axis`), drift.
     position, velocity, force (cap, 3); `axis` (3,) unit vector; times in fs. Returns the `largest_displacement` afterwards."""

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.polynomial import chebyshev
 
-from . import njit
+from . import inner, njit
 from .simd import as_bits, as_unsigned, fma, from_bits, lanes, rint, select, sqrt
 
 LANES = 8
@@ -65,7 +65,7 @@ def _log(x):
     return fma(exponent, 0.6931471805599453, 2.0 * z * p)
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 def _sine_cosine(u):
     """sin and cos of 2 pi u for u in [0, 1)."""
     x = u * 4.0
@@ -90,7 +90,7 @@ def _sine_cosine(u):
     return select((q & _i64(2)) == _i64(2), -sine, sine), select(((q + _i64(1)) & _i64(2)) == _i64(2), -cosine, cosine)
 
 
-@njit(cache=True)
+@inner
 def philox_lanes(c0, c1, c2, c3, k0, k1):
     """Ten rounds; lanes of uint64 that hold 32-bit words, the key as two scalars. Between rounds the upper halves hold rubbish, which the products
     leave out: masks and shifts with sign are what vector units without 64-bit versions of them are slow at."""
@@ -113,7 +113,7 @@ def _unit(high, low):
     return from_bits(word | _u64(0x3ff0000000000000)) - 0.9999999999999999
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 def normal_pair(key, ids, branch, step, draw):
     """Two vectors of standard normals for the replicas `ids` (int64 lanes below 2^32). `key`: int64 (2,) of 32-bit words; `branch` < 256;
     `draw`: tells several draws of one step apart."""

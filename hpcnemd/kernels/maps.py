@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from . import njit
+from . import inner, njit
 
 CAT, BAKER, ROTOR, INTERMITTENT, HARMONIC, QUARTIC, HENON = 0, 1, 2, 3, 4, 5, 6
 FLOW_STEPS = 50                             # leapfrog steps of fourth order in one time unit of QUARTIC
@@ -21,7 +21,7 @@ def _inner(u, z):
     return u + (1.0 - u) ** z / (2.0 * z)
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 def _solve_inner(x, z):
     """Inverse of `_inner` by Newton's method from above, where it converges monotonically (the function is convex)."""
     u = x
@@ -34,7 +34,7 @@ def _solve_inner(x, z):
     return u
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 def _fourth(x, p, direction):
     """One time unit of the quartic oscillator."""
     h = direction / FLOW_STEPS
@@ -78,7 +78,7 @@ def image(kind, a, x, y):
     return 0.5 * (q / a + 1.0), 0.5 * (p / a + 1.0)
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 def inverse_image(kind, a, x, y):
     """The point whose image is (x, y)."""
     if kind == CAT:
@@ -106,7 +106,7 @@ def inverse_image(kind, a, x, y):
     return 0.5 * (q / a + 1.0), 0.5 * (p / a + 1.0)
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 def hashed(seed, point, step):
     """A number in [0, 1) of (seed, point, step): three rounds of splitmix64 (Steele, Lea, Flood, 2014)."""
     h = np.uint64(seed)
@@ -172,7 +172,7 @@ def count_whole(x, y, bits, counts):
         counts[(x[i] >> shift) + ((y[i] >> shift) << np.uint64(bits))] += 1
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 def _jacobian(kind, a, b, x, y, j):
     """Jacobian (2, 2) of a map at (x, y)."""
     if kind == CAT:
@@ -214,7 +214,7 @@ def map_growth(kind, a, b, blocks, steps, point, seed, growth):
         growth[block, 0], growth[block, 1] = total0, total1
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 def _lorenz(s, w, sigma, rho, beta, rate, drift):
     x, y, z = s[0], s[1], s[2]
     rate[0], rate[1], rate[2] = sigma * (y - x), x * (rho - z) - y, x * y - beta * z

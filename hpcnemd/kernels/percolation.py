@@ -3,7 +3,7 @@ import math
 
 import numpy as np
 
-from . import njit
+from . import inner, njit
 
 
 @njit(cache=True, error_model="numpy")
@@ -50,7 +50,7 @@ def _find(parent, offset, a, walk):
     return root
 
 
-@njit(cache=True)
+@inner
 def _rank_with(basis, rank, vector):
     """Adds an integer vector to the rows basis[:rank] if it is independent of them; the new rank."""
     if rank == 0:

@@ -8,14 +8,14 @@ The arrays of a `StepNumbers` (dynamics.simulation), all float64 unless said; s 
 import math
 
 
-from . import njit
+from . import inner, njit
 from .chain_thermostat import chain_half_step
 
 CURRENT, COLOUR_FORCE, IMPULSE, CHARGE_MOVED, WORK, HEAT, MIDDLE, OPENING = range(8)
 COUNT = 8
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 def _impulse(drive_kind, value, current, norm, half_step):
     """delta (eV fs/angstrom per e) of a half step that begins with J = current: Gauss's principle, or the field's own."""
     if drive_kind == 2:
@@ -23,7 +23,7 @@ def _impulse(drive_kind, value, current, norm, half_step):
     return value * half_step if drive_kind == 1 else 0.0
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 def _bath_half(bath, bath_numbers, bath_velocity, bath_mass, on, half_step, kinetic, numbers, scale):
     """Scale (s,) of the peculiar velocities over a thermostat half step; kinetic energies and heat follow.
     bath_numbers: degrees of freedom, kT (Nose-Hoover); target kinetic energy (Gaussian)."""
@@ -48,7 +48,7 @@ def _bath_half(bath, bath_numbers, bath_velocity, bath_mass, on, half_step, kine
             kinetic[s] *= factor * factor
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 def opening_numbers(drive_kind, value, norm, bath, bath_numbers, bath_velocity, bath_mass, on, step, mass, charge, kinetic, numbers, scale, kick):
     """Before the first sweep. J after the half kick is known beforehand: the thermostat leaves it alone, and sum c F/m came with the last reduction."""
     half = 0.5 * step

@@ -3,7 +3,7 @@
 Tangent vectors are columns: dq, dp (n, dimensions, k), k of them side by side so that the inner loops run over them."""
 import numpy as np
 
-from . import njit
+from . import inner, njit
 
 FAST = {"contract", "arcp", "nsz"}          # no reassociation: sums repeat bit for bit
 
@@ -68,7 +68,7 @@ def leapfrog(steps, step, length, cutoff_squared, q, p, dq, dp, force, df, along
     return kinetic / steps, potential / steps
 
 
-@njit(cache=True, error_model="numpy", fastmath=FAST)
+@inner(fastmath=FAST)
 def _isokinetic(length, cutoff_squared, colour, field, q, p, dq, dp, rate_p, rate_dp, along):
     """Rates of change of p and dp; returns (multiplier alpha, current sum c p_x)."""
     n, d, k = dq.shape

@@ -7,10 +7,10 @@ import math
 
 import numpy as np
 
-from . import njit
+from . import inner, njit
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 def _leave_cell(x, y, vx, vy, spacing):
     """(time to the wall of the hexagon around (0, 0), lattice vector beyond that wall)."""
     best, bx, by = np.inf, 0.0, 0.0
@@ -24,7 +24,7 @@ def _leave_cell(x, y, vx, vy, spacing):
     return max(best, 0.0), bx, by
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 def _reach_disc(x, y, vx, vy):
     """Time until |(x, y)| = 1 from outside, infinite where it is missed."""
     b = x * vx + y * vy
@@ -172,7 +172,7 @@ def _drive(h, field, s, w, out, dw):
     return alpha
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 def _bounce(field, s, w):
     """Reflection at the disc |(x, y)| = 1 and its linearisation: delay, tilt of the normal, and the flow before and after."""
     r = math.hypot(s[0], s[1])

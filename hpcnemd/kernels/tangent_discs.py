@@ -3,10 +3,10 @@ import math
 
 import numpy as np
 
-from . import njit
+from . import inner, njit
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 def _meeting(i, j, q, p, length, reach):
     """(time from now until i meets an image of j or until that must be asked again, whether they meet). Images of the neighbouring boxes are enough
     for as long as the two move less than `reach` = 1.5 length - 1 relative to each other."""
@@ -37,7 +37,7 @@ def _meeting(i, j, q, p, length, reach):
     return best, meets
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 def _next_of(i, now, q, p, length, reach, when, partner):
     when[i], partner[i] = np.inf, -1
     for j in range(q.shape[0]):
@@ -47,7 +47,7 @@ def _next_of(i, now, q, p, length, reach, when, partner):
                 when[i], partner[i] = now + t, j if meets else -1
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 def _touch(i, j, q, p, dq, dp, length):
     """Elastic collision of i and j at contact, and its linearisation at the shifted time of the neighbouring trajectory."""
     d, k = q.shape[1], dq.shape[2]

@@ -8,7 +8,7 @@ Source: Van Loan, Computational Frameworks for the Fast Fourier Transform (1992)
 import numpy as np
 from numba.extending import intrinsic
 
-from . import njit
+from . import inner, njit
 from .simd import fma, integers, lanes
 
 LANES = 8
@@ -39,7 +39,7 @@ low2, high2 = _half_of_both(2, 0), _half_of_both(2, 2)
 low4, high4 = _half_of_both(4, 0), _half_of_both(4, 4)
 
 
-@njit(error_model="numpy")
+@inner
 def turned(a, b, c, d, e, f, g, h):
     """Rows and columns of eight vectors of eight exchanged."""
     a, b, c, d, e, f, g, h = low1(a, b), high1(a, b), low1(c, d), high1(c, d), low1(e, f), high1(e, f), low1(g, h), high1(g, h)
@@ -47,14 +47,14 @@ def turned(a, b, c, d, e, f, g, h):
     return low4(a, e), low4(b, f), low4(c, g), low4(d, h), high4(a, e), high4(b, f), high4(c, g), high4(d, h)
 
 
-@njit(error_model="numpy")
+@inner
 def turned_pairs(a, b, c, d):
     """Rows and columns of four vectors of four complex numbers exchanged."""
     a, b, c, d = low2(a, b), high2(a, b), low2(c, d), high2(c, d)
     return low4(a, c), low4(b, d), high4(a, c), high4(b, d)
 
 
-@njit(error_model="numpy")
+@inner
 def store_spread(array, at, stride, a, b, c, d):
     store(array, at, a)
     store(array, at + stride, b)
@@ -62,7 +62,7 @@ def store_spread(array, at, stride, a, b, c, d):
     store(array, at + 3 * stride, d)
 
 
-@njit(error_model="numpy")
+@inner
 def two_rows(work, at, mirror, half):
     """Spectra of the two real rows of each pair at one wave, from their common one there and at the opposite wave."""
     z, y = load(work, at), load(work, mirror)
@@ -70,7 +70,7 @@ def two_rows(work, at, mirror, half):
     return low1(both, apart), high1(both, -apart)
 
 
-@njit(error_model="numpy")
+@inner
 def store_common(work, at, mirror, a, b, turn, alone):
     """The way back of `two_rows`. alone: a wave that is its own opposite, whose imaginary parts are left out."""
     real = low1(a, b)
@@ -101,7 +101,7 @@ def plan(n, real=np.float64):
     return np.array(factors, np.int64), np.stack((np.cos(angle), np.sin(angle)), axis=1).ravel().astype(real)
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 def width_of(n):
     """Numbers beside each other that are transformed at a time: what two buffers of 12 kB hold as doubles, at most 64."""
     return LANES * max(1, min(8, 192 // n))
@@ -115,12 +115,12 @@ def workspace(longest, real=np.float64):
     return room[first:first + size]
 
 
-@njit(error_model="numpy")
+@inner
 def store_twisted(work, at, v, turn, twiddle, t):
     store(work, at, fma(v, twiddle[t], _swapped(v) * turn * twiddle[t + 1]))
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 def transform(work, n, width, factors, twiddle, direction):
     """The lines of length n in the first buffer of `work`, rows of `width` numbers; returns where in `work` the result begins. Unnormalised;
     direction: FORWARD or BACKWARD."""
@@ -190,9 +190,9 @@ def transform(work, n, width, factors, twiddle, direction):
     return source
 
 
-@njit(cache=True, error_model="numpy")
-def lines(data, outer, n, inner, factors, twiddle, direction, work):
-    """Transforms the middle axis of the complex numbers data (outer, n, inner / 2), flat, as `inner` numbers a row, in place."""
+@inner
+def _lines(data, outer, n, inner, factors, twiddle, direction, work):
+    """As `lines`, for those who have an entry from Python themselves."""
     most = width_of(n)
     for a in range(outer):
         for first in range(0, inner, most):
@@ -214,6 +214,12 @@ def lines(data, outer, n, inner, factors, twiddle, direction, work):
 
 
 @njit(cache=True, error_model="numpy")
+def lines(data, outer, n, inner, factors, twiddle, direction, work):
+    """Transforms the middle axis of the complex numbers data (outer, n, inner / 2), flat, as `inner` numbers a row, in place."""
+    _lines(data, outer, n, inner, factors, twiddle, direction, work)
+
+
+@njit(cache=True, error_model="numpy")
 def multiply(spectrum, influence):
     """spectrum (2 n,), real and imaginary parts in turn, *= influence (n,), in place."""
     for k in range(influence.size):
@@ -230,8 +236,8 @@ def real_mesh(direction, slab, influence, nx, ny, nz, modes, spectrum, along_x, 
     rows, most, zero, half = nx * ny, width_of(nz), work.dtype.type(0.0), work.dtype.type(0.5)
     if direction == BACKWARD:
         multiply(spectrum, influence)
-        lines(spectrum, along_x, nx, 2 * ny * modes, fx, tx, direction, work)
-        lines(spectrum, nx, ny, 2 * modes, fy, ty, direction, work)
+        _lines(spectrum, along_x, nx, 2 * ny * modes, fx, tx, direction, work)
+        _lines(spectrum, nx, ny, 2 * modes, fy, ty, direction, work)
     for k in range(0, LANES, 2):
         work[k], work[k + 1] = -1.0, 1.0
     turn = load(work, 0)
@@ -314,5 +320,5 @@ def real_mesh(direction, slab, influence, nx, ny, nz, modes, spectrum, along_x, 
                 for z in range(nz):
                     slab[(first + lane) * nz + z] = factor * work[o + width * z + lane]
     if direction == FORWARD:
-        lines(spectrum, nx, ny, 2 * modes, fy, ty, direction, work)
-        lines(spectrum, along_x, nx, 2 * ny * modes, fx, tx, direction, work)
+        _lines(spectrum, nx, ny, 2 * modes, fy, ty, direction, work)
+        _lines(spectrum, along_x, nx, 2 * ny * modes, fx, tx, direction, work)

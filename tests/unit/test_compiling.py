@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 # A process of its own, since other tests call kernels with other signatures.
 PROGRAM = """
-import json, sys
+import json, pickle, sys
 from numba.core.dispatcher import Dispatcher
 from hpcnemd.dynamics.drive import Drive
 from hpcnemd.dynamics.loop import advance
@@ -32,8 +32,9 @@ def signatures():
             for key, value in vars(module).items() if isinstance(value, Dispatcher)}
 
 system = prepare_system(load_structure(StructureTable(build="nacl", supercell=(3, 3, 3))), load_forcefield("nacl_tosi_fumi"), accuracy=1e-3, cutoff=7.0)
+given = pickle.loads(pickle.dumps(compiling.fewer(system)))        # as a helper gets it
 for part in compiling.PARTS:
-    compiling.compile_part(part, compiling.fewer(system))
+    compiling.compile_part(part, given)
 ahead = signatures()
 colour = Colour.of(system.kinds, system.counts, "all")
 sim = simulation_of(system, colour, SerialComm(), (1, 1, 1), 1.0, 1, 0)
@@ -50,6 +51,12 @@ def test_all_kernels_of_a_run_are_compiled_ahead_and_none_twice():
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout)
     assert said["late"] == {} and said["compiled"] > 30
+
+
+def test_what_only_kernels_call_has_no_entry_from_python():
+    from hpcnemd.kernels.neighbours import column_number
+    with pytest.raises(TypeError):
+        column_number(1, 2, 3)
 
 
 @pytest.mark.parametrize("number", [1, 2, 3, 8])
