@@ -108,8 +108,11 @@ def settle_lists(sim, votes, stop, moved=None):
         moved, stop = vote.result()
     if not moved < max(sim.domain.halo_width, sim.forces.skin) ** 2:
         check_halo(sim.domain, state, sim.reference * sim.stretch, sim.forces.skin, sim.step + 1)     # names the particles
-    if not 2.0 * math.sqrt(moved) < sim.safe_skin:
+    closer = 2.0 * math.sqrt(moved)
+    if not closer < sim.safe_skin:
         sim.rebuild()
+        closer = 0.0
     elif sim.comm.size == 1:
         refresh(sim.domain, state, images)
+    sim.spent = closer + sim.forces.skin - sim.safe_skin
     return stop > 0

@@ -50,6 +50,7 @@ class Simulation:
         self.shared = Shared(n_species)
         self.reference = np.zeros((0, 3))                       # positions for which the lists were made, in the box that they had then
         self.built_lengths, self.stretch = state.box.lengths, np.ones(3)
+        self.spent = None                                       # of the skin (angstrom), for the next forces; None where it was not looked at
         if balance is not None and balance.kind == "time":
             forces.stopwatch = balance
         self.enter_phase(Drive(), NoThermostat(), np.zeros(n_species, bool))
@@ -117,6 +118,7 @@ class Simulation:
         n = self.state.n_owned
         self.reference = self.state.position[:n].copy()
         self.built_lengths, self.stretch = self.state.box.lengths, np.ones(3)
+        self.spent = None
         self.rebuilds += 1
         self.rebuilt_at = self.step
 
@@ -157,8 +159,9 @@ class Simulation:
 
     def evaluate(self, observe, unsettled=None):
         """Collective. Forces of the present positions; with `observe` also potential energy and virial of all ranks; `unsettled` as forces.Forces has it."""
+        spent, self.spent = self.spent, None
         try:
-            result = self.forces.compute(self.state, observe) if unsettled is None else self.forces.compute(self.state, observe, unsettled)
+            result = self.forces.compute(self.state, observe, unsettled, spent)
         except PhysicsError as problem:
             raise PhysicsError(f"after step {self.step}: {problem}") from None
         if observe:

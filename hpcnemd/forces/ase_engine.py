@@ -148,7 +148,7 @@ class AseForces:
     def variables(self):
         return {}
 
-    def compute(self, state, observe):
+    def compute(self, state, observe, unsettled=None, spent=None):
         """Collective. Forces of all owned rows into state.force; a Potential when `observe`, else None. Its virial is nan where the calculator has no stress.
         Raises PhysicsError on all ranks, with the
         calculator's own words."""

@@ -103,16 +103,16 @@ class Forces:
         """Whether `refresh` may leave images of this rank's own particles where they are."""
         return self.pair.follows_images
 
-    def compute(self, state, observe, unsettled=None):
+    def compute(self, state, observe, unsettled=None, spent=None):
         """Collective. Forces of all owned rows into state.force; a Potential when `observe`, else None. Messages travel while others work: charges on the
         mesh during the pair part, forces on ghosts during the mesh part. With `unsettled` (7,) the net force of the mesh is left in the forces, and what
-        kernels.integrate.settle_kick needs to take it off goes there: a reduction less."""
+        kernels.integrate.settle_kick needs to take it off goes there: a reduction less. `spent`: see PairForces.compute."""
         images = not self.follows_images
         state.force[:state.n_all] = 0.0
         if self.mesh is not None:
             self.mesh.start(state)
         start = time.perf_counter() if self.stopwatch is not None else 0.0
-        pair = self.pair.compute(state, observe)
+        pair = self.pair.compute(state, observe, spent)
         if self.stopwatch is not None:
             self.stopwatch.note(time.perf_counter() - start, self.pair.list_length)
         send_forces(self.domain, state, images)

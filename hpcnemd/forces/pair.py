@@ -25,6 +25,7 @@ SHAPES = {"double": {"plain": (1, 1), "avx2": (2, 1), "avx512": (2, 2)},        
 FULL_SHAPES = {"double": {"avx2": (1, 2), "avx512": (2, 2)}, "mixed": {"avx2": (2, 2), "avx512": (4, 2)}}         # of full lists
 LARGEST_EXPONENT = {"double": 1000, "mixed": 125}       # the vector code's exp has no guard against underflow
 FLOAT32 = 2.0**-23
+INNER = 0.5             # of the skin, within which the inner parts of the lists reach
 CLUSTER = 12            # list entries that take as long as what a cluster costs beside its list
 
 
@@ -91,6 +92,7 @@ class PairForces:
             self._partners = np.concatenate((np.zeros(4), (lane[None, :] != row[:, None]).ravel())).astype(real)
         else:                           # i before j
             self._partners = np.ascontiguousarray((lane[None, :] < row[:, None]).astype(real).ravel())
+        self._inner_skin = INNER * self.skin
         self._observed, self._shift = np.zeros(8), np.zeros((1, 3))
         self.threads, self._team = int(threads), team_of(int(threads))
         self._scratch = [scratch(plan) for _ in range(self.threads)]
@@ -136,8 +138,8 @@ class PairForces:
         self._others = [np.zeros(4 * room) for _ in range(1, self.threads)]             # forces that the other threads have summed
         self._f = [np.zeros(room) for _ in range(3)]
         groups = self._groups
-        self._found = np.zeros((groups + 1) * room, np.int32)
-        self._pointer = np.zeros(room // 4 * groups + 1, np.int64)
+        self._found = np.zeros((groups + 2) * room, np.int32)
+        self._pointer, self._inner_end = np.zeros(room // 4 * groups + 1, np.int64), np.zeros(room // 4 * groups, np.int64)
         self._parameters = np.zeros(room * kinds * self._parameter_table.shape[2], self._parameter_table.dtype)
 
     @property
@@ -191,17 +193,17 @@ class PairForces:
         """The cluster list, in a buffer that grows until it is long enough. `columns`: see `columns_of`; `most` of them are near a cluster."""
         kinds = len(self.kinds.names)
 
-        def part(foremost, end, found, pointer, neighbour):
+        def part(foremost, end, found, pointer, inner_end, neighbour):
             """(length, neighbour) of the list of the clusters [foremost, end)."""
-            ranges = np.empty((most, 2), np.int32)
+            ranges = np.empty(2 * (most + 8), np.int32)
             while True:
-                used = self._build_list(*self._near, self._species, self._slot_row, foremost, end, kinds, int(self.plan.full), self.list_radius, margin, *columns, ghosts, self._multiple,
-                                        self._slots, found, ranges, pointer, neighbour)
+                used = self._build_list(*self._near, self._species, self._slot_row, foremost, end, kinds, int(self.plan.full), self.cutoff + self._inner_skin, self.list_radius, margin, *columns, ghosts, self._multiple,
+                                        self._slots, found, ranges, pointer, inner_end, neighbour)
                 if used >= 0:
                     return used, neighbour
                 neighbour = np.zeros(2 * len(neighbour), np.int32)
         if self._team is None:
-            self.list_length, self._neighbour = part(0, self._clusters, self._found, self._pointer, self._neighbour)
+            self.list_length, self._neighbour = part(0, self._clusters, self._found, self._pointer, self._inner_end, self._neighbour)
         else:
             self._list_by_threads(part)
 
@@ -210,12 +212,13 @@ class PairForces:
         team, groups = self._team, self._groups
         edges, used = team.edges(self._clusters), [0] * team.size
         if not self._pieces or self._pieces[0][1].shape != self._pointer.shape:
-            self._pieces = [(np.empty_like(self._found), np.empty_like(self._pointer), np.zeros(len(self._neighbour), np.int32)) for _ in range(team.size)]
+            self._pieces = [(np.empty_like(self._found), np.empty_like(self._pointer), np.empty_like(self._inner_end), np.zeros(len(self._neighbour), np.int32))
+                            for _ in range(team.size)]
 
         def build(k):
-            found, pointer, neighbour = self._pieces[k]
-            used[k], neighbour = part(int(edges[k]), int(edges[k + 1]), found, pointer, neighbour)
-            self._pieces[k] = found, pointer, neighbour
+            *space, neighbour = self._pieces[k]
+            used[k], neighbour = part(int(edges[k]), int(edges[k + 1]), *space, neighbour)
+            self._pieces[k] = *space, neighbour
         team.run(build)
         ends = np.concatenate(([0], np.cumsum(used)))
         self.list_length = int(ends[-1])
@@ -224,9 +227,10 @@ class PairForces:
         self._pointer[0] = 0
 
         def copy(k):
-            _, pointer, neighbour = self._pieces[k]
-            rows = slice(int(edges[k]) * groups + 1, int(edges[k + 1]) * groups + 1)
-            self._pointer[rows] = pointer[rows] + ends[k]
+            _, pointer, inner_end, neighbour = self._pieces[k]
+            first, end = int(edges[k]) * groups, int(edges[k + 1]) * groups
+            self._pointer[first + 1:end + 1] = pointer[first + 1:end + 1] + ends[k]
+            self._inner_end[first:end] = inner_end[first:end] + ends[k]
             self._neighbour[ends[k]:ends[k + 1]] = neighbour[:used[k]]
         team.run(copy)
 
@@ -234,9 +238,11 @@ class PairForces:
         """histogram (3, bins) int64 += the work of the lists (see kernels.work); returns its sum."""
         return int(add_work(self.box.upright(state.position[:state.n_owned]), self._slot_row, self._clusters, self._groups, self._pointer, entry, particle, per_length, histogram))
 
-    def compute(self, state, observe):
-        """Adds the pair forces (eV/angstrom) to rows [0, n_all) of state.force, ghosts included; returns a PairResult if `observe`, else None."""
+    def compute(self, state, observe, spent=None):
+        """Adds the pair forces (eV/angstrom) to rows [0, n_all) of state.force, ghosts included; returns a PairResult if `observe`, else None.
+        `spent`: by how much (angstrom, at most) particles can have come closer since `build`, where that is known: while it is little, the inner parts of the lists will do."""
         if self._clusters:
+            self._reach = self._inner_end if spent is not None and spent <= self._inner_skin else self._pointer[1:]
             slots = self._owned_slots, self._slots, self._receiving
             ghosts = self._slot_row, self._route, self._shift
             if self.precision == "mixed":
@@ -260,7 +266,7 @@ class PairForces:
 
     def _part(self, observe, foremost, end, force, observed, work):
         """Pairs of the clusters [foremost, end); `work`: the scratch of one thread."""
-        self.kernel(bool(observe), *self._xyz, self._rows, self._species, foremost, end, len(self.kinds.names), self._pointer, self._neighbour,
+        self.kernel(bool(observe), *self._xyz, self._rows, self._species, foremost, end, len(self.kinds.names), self._pointer, self._reach, self._neighbour,
                     self._parameters, self._partners, *self._units, *self._numbers, force, *self._f, observed, *work)
 
     def _by_threads(self, observe):
@@ -300,7 +306,7 @@ def column_width(extent, count, radius):
 
 
 class ColumnGrid:
-    """Columns along z over the bounding box of some rows; `geometry`, `bin_start` and `span`: its parts of the arrays of `columns_of`."""
+    """Columns along z over the bounding box of some rows; `geometry` and `bin_start`: its parts of the arrays of `columns_of`."""
 
     def __init__(self, lowest, highest, width, radius):
         self.lowest = lowest.tolist()
@@ -319,15 +325,15 @@ class ColumnGrid:
         """Height bins, in coordinates relative to `centre`."""
         low = [edge - middle for edge, middle in zip(self.lowest, centre.tolist())]
         self.geometry[:] = *low, self.width_x, self.width_y, self.height
-        neighbours.bin_heights(z, slot_row, self.start, first_slot, self.columns, low[2], self.height, self.bins, self.bin_start, self.span)
+        neighbours.bin_heights(z, slot_row, self.start, first_slot, self.columns, low[2], self.height, self.bins, self.bin_start)
 
 
 def columns_of(owned, ghost):
-    """(geometry, shape, bin_start, span) of two ColumnGrids, as `neighbours.slot_ranges` wants them; both fill theirs by `bin`."""
+    """(geometry, shape, bin_start) of two ColumnGrids, as `neighbours.slot_ranges` wants them; both fill theirs by `bin`."""
     grids = (owned,) if ghost is owned else (owned, ghost)
     bins = [grid.columns * (grid.bins + 1) for grid in grids]
-    shape = np.array([(grid.nx, grid.ny, grid.bins, k and owned.columns, k and bins[0]) for k, grid in enumerate(grids)], np.int64)
-    geometry, bin_start, span = np.empty((len(grids), 6)), np.empty(sum(bins), np.int32), np.empty((sum(grid.columns for grid in grids), 2), np.float32)
+    shape = np.array([(grid.nx, grid.ny, grid.bins, k and bins[0]) for k, grid in enumerate(grids)], np.int64)
+    geometry, bin_start = np.empty((len(grids), 6)), np.empty(sum(bins), np.int32)
     for k, grid in enumerate(grids):
-        grid.geometry, grid.bin_start, grid.span = geometry[k], bin_start[shape[k, 4]:], span[shape[k, 3]:]
-    return geometry, shape, bin_start, span
+        grid.geometry, grid.bin_start = geometry[k], bin_start[shape[k, 3]:]
+    return geometry, shape, bin_start

@@ -5,12 +5,14 @@ the next, and each column lies beside the one before it: so 4 slots in a row are
 last cluster of all is filled up. A pair enters the list when the j lies within the list radius of any of the four.
 Half lists: j after its cluster among the owned, and every ghost (ghosts come as a half shell). Full lists: every owned j outside the cluster, and the ghosts in groups
 of their own behind the owned. Pairs inside a cluster are not in the list.
+In each group the j within a smaller, inner radius stand first: while particles have moved by no more than a part of the skin, nobody need look at the others. Whether
+it is so follows from the positions for which the list was made and from how far particles have moved since, so that a restart does as the run before it.
 Distances are taken in float32 with a margin above their rounding: the list may hold a pair too many, never one too few."""
 import math
 
 import numpy as np
 
-from . import njit
+from . import inner, njit
 
 WIDTH = 4
 
@@ -30,7 +32,7 @@ def extent(position, first, count, lowest, highest):
     return finite
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 def column_number(a, b, ny):
     """Number of column b of row a on a path that turns at the end of each row."""
     return a * ny + (b if a % 2 == 0 else ny - 1 - b)
@@ -68,7 +70,7 @@ def sort_columns(position, first, count, origin_x, origin_y, width_x, width_y, n
     return slots
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 def _sort_by_height(position, slot_row, begin, count, sign):
     """slot_row[begin : begin + count] by sign times position z, then by row: insertion for short columns, Shell's sort for long ones."""
     gap = 1
@@ -101,17 +103,13 @@ def fill_slots(position, species, slot_row, slots, centre, x, y, z, slot_species
 
 
 @njit(cache=True, error_model="numpy")
-def bin_heights(z, slot_row, start, first, columns, lowest, height, bins, bin_start, span):
+def bin_heights(z, slot_row, start, first, columns, lowest, height, bins, bin_start):
     """bin_start[c * (bins + 1) + b]: first slot of column c whose z is in bin b or above (bins of odd columns are counted from the top, and below is above); the
-    last one is the end of the column's particles. Slots of the column are first + start[c] ... in z and slot_row. span (columns, 2) float32: lowest and highest z
-    of each column, the other way round where it is empty."""
+    last one is the end of the column's particles. Slots of the column are first + start[c] ... in z and slot_row."""
     for c in range(columns):
         begin, end = first + start[c], first + start[c + 1]
         while end > begin and slot_row[end - 1] < 0:
             end -= 1
-        span[c, 0], span[c, 1] = np.inf, -np.inf
-        if begin < end:
-            span[c, c % 2], span[c, 1 - c % 2] = z[begin], z[end - 1]
         at = c * (bins + 1)
         b = 0
         for s in range(begin, end):
@@ -125,7 +123,7 @@ def bin_heights(z, slot_row, start, first, columns, lowest, height, bins, bin_st
             b += 1
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 def cluster_bounds(x, y, z, slot_row, c, bounds):
     """Lowest and highest x, y, z of the particles of cluster c into bounds (6,); returns their number (1 to 4)."""
     b = WIDTH * c
@@ -142,54 +140,68 @@ def cluster_bounds(x, y, z, slot_row, c, bounds):
     return count
 
 
-@njit(cache=True, error_model="numpy")
-def slot_ranges(bounds, radius, part, geometry, shape, bin_start, span, lowest_slot, ranges):
-    """Ranges of slots of the owned (part 0) or the ghosts (1) that may lie within `radius` of the bounds, into ranges (m, 2); returns their number.
-    geometry (2, 6): origin x, y, z, widths x, y and bin height; shape (2, 5): columns in x, in y, bins; where the part's columns begin in `span` and its bins in
-    `bin_start`; slots below lowest_slot are left out. Most columns of ghosts are near in x and y alone: `span` tells.
-    The parts share their arrays because a choice between arrays costs as much as a column."""
-    nx, ny, bins, first_column, first_bin = shape[part, 0], shape[part, 1], shape[part, 2], shape[part, 3], shape[part, 4]
+@inner
+def slot_ranges(bounds, radius, part, geometry, shape, bin_start, lowest_slot, ranges):
+    """Ranges of slots of the owned (part 0) or the ghosts (1) that may lie within `radius` of the bounds, into `ranges`, their begins in its first half
+    and their ends in its second; returns their number.
+    geometry (2, 6): origin x, y, z, widths x, y and bin height; shape (2, 4): columns in x, in y, bins; where the part's bins begin in `bin_start`; slots below lowest_slot
+    are left out. The parts share their arrays because a choice between arrays costs as much as a column."""
+    nx, ny, bins, first_bin = shape[part, 0], shape[part, 1], shape[part, 2], shape[part, 3]
     x0, y0, z0, wx, wy, per_height = geometry[part, 0], geometry[part, 1], geometry[part, 2], geometry[part, 3], geometry[part, 4], 1.0 / geometry[part, 5]
-    bottom, top = bounds[4] - radius, bounds[5] + radius
+    bottom, top = (bounds[4] - z0) * per_height, (bounds[5] - z0) * per_height
     a0 = min(max(int(math.floor((bounds[0] - radius - x0) / wx)), 0), nx - 1)
     a1 = min(max(int(math.floor((bounds[1] + radius - x0) / wx)), 0), nx - 1)
-    b0 = min(max(int(math.floor((bounds[2] - radius - y0) / wy)), 0), ny - 1)
-    b1 = min(max(int(math.floor((bounds[3] + radius - y0) / wy)), 0), ny - 1)
-    count = 0
+    front, back, per_width = (bounds[2] - y0) / wy, (bounds[3] - y0) / wy, 1.0 / wy
+    count, half = 0, ranges.size // 2
     for a in range(a0, a1 + 1):
         left = x0 + a * wx
         dx = max(0.0, max(left - bounds[1], bounds[0] - left - wx))
+        across = radius * radius - dx * dx
+        if across <= 0.0:
+            continue
+        reach = math.sqrt(across) * per_width
+        b0, b1 = max(int(math.floor(front - reach)), 0), min(int(math.floor(back + reach)), ny - 1)
         for b in range(b0, b1 + 1):
             c = column_number(a, b, ny)
-            if top < span[first_column + c, 0] or bottom > span[first_column + c, 1]:
-                continue
-            front = y0 + b * wy
-            dy = max(0.0, max(front - bounds[3], bounds[2] - front - wy))
-            room = radius * radius - dx * dx - dy * dy
-            if room <= 0.0:
-                continue
-            reach = math.sqrt(room)
-            low = min(max(int((bounds[4] - reach - z0) * per_height), 0), bins - 1)
-            high = min(max(int((bounds[5] + reach - z0) * per_height), 0), bins - 1)
+            dy = max(0.0, max(b - back, front - b - 1.0)) * wy
+            reach = math.sqrt(max(across - dy * dy, 0.0)) * per_height
+            low, high = min(max(int(math.floor(bottom - reach)), 0), bins), min(max(int(math.floor(top + reach)) + 1, 0), bins)
             if c % 2:
-                low, high = bins - 1 - high, bins - 1 - low
+                low, high = bins - high, bins - low
             at = first_bin + c * (bins + 1)
-            begin, end = max(bin_start[at + low], lowest_slot), bin_start[at + high + 1]
+            begin, end = max(bin_start[at + low], lowest_slot), bin_start[at + high]
             if begin < end:
-                ranges[count, 0], ranges[count, 1] = begin, end
+                ranges[count], ranges[half + count] = begin, end
                 count += 1
     return count
 
 
-@njit(cache=True, error_model="numpy")
-def append_groups(c, groups, found, number, multiple, dummy, pointer, neighbour, used):
-    """The j found for cluster c, group by group, behind neighbour[:used], each group filled up with `dummy`; returns the new length or -1 when full."""
-    need, room = used, found.size // (groups + 1)
+@inner
+def share_out(found, begin, end, slot_species, first, kinds, room, number):
+    """The j of found[begin:end] go to the groups of their species, the first of which is `first`, behind the number (groups,) that is there."""
+    if kinds == 1:
+        at = first * room + number[first] - begin
+        for k in range(begin, end):
+            found[at + k] = found[k]
+        number[first] += end - begin
+        return
+    for k in range(begin, end):
+        t = first + slot_species[found[k]]
+        found[t * room + number[t]] = found[k]
+        number[t] += 1
+
+
+@inner
+def append_groups(c, groups, found, room, number, number_inner, multiple, dummy, pointer, inner_end, neighbour, used):
+    """The j found for cluster c, number (groups,) in all and number_inner (groups,) within the inner radius, group by group behind neighbour[:used], each group filled up with
+    `dummy`; returns the new length or -1 when full. The inner part of a group ends at a whole multiple, too, with a few of the others or dummies."""
+    need = used
     for t in range(groups):
         need += (number[t] + multiple - 1) // multiple * multiple
     if need > neighbour.size:
         return -1
     for t in range(groups):
+        inner_end[c * groups + t] = used + (number_inner[t] + multiple - 1) // multiple * multiple
         for k in range(number[t]):
             neighbour[used + k] = found[t * room + k]
         used += number[t]
@@ -201,35 +213,46 @@ def append_groups(c, groups, found, number, multiple, dummy, pointer, neighbour,
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def build_plain(x, y, z, slot_species, slot_row, foremost, clusters, kinds, full, radius, margin, geometry, shape, bin_start, span, ghosts, multiple, dummy, found, ranges,
-                pointer, neighbour):
-    """The list of the clusters [foremost, clusters) into pointer (clusters * groups + 1,) and neighbour; returns its length, or -1 when neighbour is too short.
-    groups: kinds, or twice as many in a `full` list. radius: list radius; margin: bound of the rounding of float32 distances. found ((groups + 1) (slots + 16),) and
-    ranges (m, 2) are work space."""
-    square = np.float32((radius + margin)**2)
+def build_plain(x, y, z, slot_species, slot_row, foremost, clusters, kinds, full, inner_radius, radius, margin, geometry, shape, bin_start, ghosts, multiple, dummy, found,
+                ranges, pointer, inner_end, neighbour):
+    """The list of the clusters [foremost, clusters) into pointer (clusters * groups + 1,), inner_end (clusters * groups,) and neighbour; returns its length, or -1
+    when neighbour is too short. groups: kinds, or twice as many in a `full` list. radius: list radius; margin: bound of the rounding of float32 distances.
+    found ((groups + 2) (slots + 16),) and `ranges` (two halves, each with 8 places more than columns near a cluster) are work space."""
+    square, inner_square = np.float32((radius + margin)**2), np.float32((inner_radius + margin)**2)
     groups = kinds * (1 + full)
-    room = found.size // (groups + 1)
+    room, half = found.size // (groups + 2), ranges.size // 2
     bounds = np.empty(6)
-    number = np.zeros(groups, np.int64)
+    number, number_inner = np.zeros(groups, np.int64), np.zeros(groups, np.int64)
     pointer[foremost * groups] = 0
     used = pointer[foremost * groups]                   # not the literal 0, for which callees would be compiled once more
     for c in range(foremost, clusters):
         count = cluster_bounds(x, y, z, slot_row, c, bounds)
         number[:] = 0
-        for part in range(2 if ghosts else 1):
-            n = slot_ranges(bounds, radius + margin, part, geometry, shape, bin_start, span, WIDTH * (c + 1) * (1 - full) * (1 - part), ranges)
+        parts = 2 if ghosts else 1
+        near, far = groups * room, (groups + 1) * room
+        for part in range(parts):
+            n = slot_ranges(bounds, radius + margin, part, geometry, shape, bin_start, WIDTH * (c + 1) * (1 - full) * (1 - part), ranges)
             for k in range(n):
-                for j in range(ranges[k, 0], ranges[k, 1]):
+                for j in range(ranges[k], ranges[half + k]):
                     if j // WIDTH == c:
                         continue
+                    nearest = square
                     for i in range(WIDTH * c, WIDTH * c + count):
                         dx, dy, dz = x[i] - x[j], y[i] - y[j], z[i] - z[j]
-                        if dx * dx + dy * dy + dz * dz < square:
-                            t = slot_species[j] + kinds * part * full
-                            found[t * room + number[t]] = j
-                            number[t] += 1
-                            break
-        used = append_groups(c, groups, found, number, multiple, dummy, pointer, neighbour, used)
+                        nearest = min(nearest, dx * dx + dy * dy + dz * dz)
+                    if nearest < inner_square:
+                        found[near] = j
+                        near += 1
+                    elif nearest < square:
+                        found[far] = j
+                        far += 1
+            if full or part == parts - 1:
+                first = kinds * part * full
+                share_out(found, groups * room, near, slot_species, first, kinds, room, number)
+                number_inner[first:first + kinds] = number[first:first + kinds]
+                share_out(found, (groups + 1) * room, far, slot_species, first, kinds, room, number)
+                near, far = groups * room, (groups + 1) * room
+        used = append_groups(c, groups, found, room, number, number_inner, multiple, dummy, pointer, inner_end, neighbour, used)
         if used < 0:
             return -1
     return used

@@ -32,7 +32,7 @@ def full_source(plan):
     flush = flushed(plan)
 
     def loop(group, more):
-        return f'''            low, end = pointer[g + {group}], pointer[g + {group} + 1]
+        return f'''            low, end = pointer[g + {group}], reach[g + {group}]
             while low < end:
                 top = min(low + {BLOCK}, end)
                 for k in range(low, top, {step}):
@@ -67,7 +67,7 @@ def full_source(plan):
 {indented(interleaved(inside + watch, 1), 5)}
                 for group in range(2):
                     weight = 0.5 * (group + 1)
-                    for k in range(pointer[g + group * kinds], pointer[g + group * kinds + 1], {plan.rows}):
+                    for k in range(pointer[g + group * kinds], reach[g + group * kinds], {plan.rows}):
 {indented(interleaved(["v@ = load_rows(rows, neighbour, k)"] + place + watch, 1), 6)}
 {indented(flush, 2)}
         store_i(fx, b, {"force_x" if plan.mixed else "ax"})

@@ -215,10 +215,11 @@ def indented(lines, depth):
 
 
 def arguments(plan):
-    """{name: numba's signature text} of a kernel's arguments. `unit_x` ...: length of one unit of the integer positions."""
+    """{name: numba's signature text} of a kernel's arguments. `pointer`, `reach`: where each group of the list begins, and how far it is gone through; `unit_x` ...: length
+    of one unit of the integer positions."""
     real, place = ("f4", "i4") if plan.mixed else ("f8", "f8")
     kinds = {"observe": "b1", "x": f"{place}[::1]", "y": f"{place}[::1]", "z": f"{place}[::1]", "rows": f"{place}[::1]", "species": "i4[::1]", "foremost": "i8", "clusters": "i8", "kinds": "i8",
-             "pointer": "i8[::1]", "neighbour": "i4[::1]", "parameters": f"{real}[::1]", "partners": f"{real}[::1]"}
+             "pointer": "i8[::1]", "reach": "i8[::1]", "neighbour": "i4[::1]", "parameters": f"{real}[::1]", "partners": f"{real}[::1]"}
     kinds.update({f"unit_{axis}": real for axis in "xyz"} if plan.mixed else {})
     kinds.update(dict.fromkeys(("cutoff2", "scale", "beta", "switch_start", "switch_inverse"), real))
     kinds.update(dict.fromkeys(("P", "Q", "E", "pieces"), f"{real}[::1]"))
@@ -325,7 +326,7 @@ def _vector_source(plan):
         xi, yi, zi = load_i(x, b), load_i(y, b), load_i(z, b)
 {indented(zero + ([f"force_{a} = splat(0.0)" for a in "xyz"] if plan.mixed else []), 2)}
         for t in range(kinds):
-            low, end = pointer[c * kinds + t], pointer[c * kinds + t + 1]
+            low, end = pointer[c * kinds + t], reach[c * kinds + t]
             o = (c * kinds + t) * {stride}
 {indented([f"{name} = load_i(parameters, o + {4 * names.index(name)})" for name in used], 3)}
             m, q = 0, 0
@@ -432,7 +433,7 @@ from numpy import {"float32" if plan.mixed else "float64"} as real, int32
 {indented(back, 3)}
         for t in range(kinds):
             o = (c * kinds + t) * {stride}
-            for k in range(pointer[c * kinds + t], pointer[c * kinds + t + 1]):
+            for k in range(pointer[c * kinds + t], reach[c * kinds + t]):
                 j = neighbour[k]
 {indented(particle, 4)}
                 for i in range(b, b + 4):

@@ -37,6 +37,6 @@ def test_few_steps_leave_the_rest_of_the_force():
 def test_positions_that_are_not_numbers_end_it():
     system = system_of("nacl", "nacl_tosi_fumi", (3, 3, 3), cutoff=8.0)
     sim = simulation(system, 0.0, 1.0, comm=comm)
-    sim.forces.compute = lambda state, observe: state.force.fill(np.nan)
+    sim.forces.compute = lambda state, observe, *more: state.force.fill(np.nan)
     with pytest.raises(PhysicsError, match="not finite"):
         relax(sim, 5, 1e-3)

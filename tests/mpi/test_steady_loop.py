@@ -1,6 +1,8 @@
-"""Steps between two list builds: no arrays of the size of the particles are made (the pair kernel takes 16 kB of fixed size), and no message is set up anew."""
+"""Steps between two list builds: no arrays of the size of the particles are made (the pair kernel takes 16 kB of fixed size), no message is set up anew, and lists are gone
+through as far as the motion of the particles asks for."""
 import tracemalloc
 
+import numpy as np
 import pytest
 from engines import advance, heat_bath, simulation, system_of
 from mpi4py import MPI
@@ -51,3 +53,24 @@ def test_a_step_allocates_no_particle_array_and_sets_up_no_message(thermostat, s
     assert peak - before < LIMIT
     if comm.size > 1:                                               # per step: votes and the step's sum, net mesh force, and the two transforms
         assert set(watched.calls) == ({"Allgather", "Iallgather"} if small else {"Allgather", "Iallgather", "Alltoallv"}) and watched.calls.get("Alltoallv", 0) == (0 if small else 14)
+
+
+def test_forces_are_told_how_much_of_the_skin_is_spent():
+    """Never less than twice the largest displacement on any rank; with it the inner parts of the lists do for the first steps after a build and no longer."""
+    system = system_of("nacl", "nacl_tosi_fumi", (4, 4, 4), coulomb="spme", accuracy=1e-3, cutoff=6.0, skin=0.8)
+    sim = simulation(system, 900.0, 2.0, comm=comm if comm.size > 1 else SerialComm())
+    heat_bath(sim, 900.0, "nose_hoover")
+    sim.start()
+    compute, told = sim.forces.pair.compute, []
+
+    def watched(state, observe, spent=None):
+        n = state.n_owned
+        result = compute(state, observe, spent)
+        told.append((spent, 2.0 * np.sqrt(np.square(state.position[:n] - sim.reference).sum(axis=1).max(initial=0.0)), sim.forces.pair._reach is sim.forces.pair._inner_end))
+        return result
+    sim.forces.pair.compute = watched
+    advance(sim, 60)
+    most = np.array([comm.allreduce(moved, op=MPI.MAX) for _, moved, _ in told])
+    spent, inner = np.array([spent for spent, *_ in told]), np.array([flag for *_, flag in told])
+    assert sim.rebuilds > 1 and np.all(spent >= most * (1 - 1e-12)) and np.all(spent < sim.forces.skin)
+    assert np.array_equal(inner, spent <= 0.5 * sim.forces.skin) and 0 < inner.sum() < len(inner)

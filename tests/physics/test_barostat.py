@@ -155,7 +155,7 @@ class Ideal:
     def keep_accuracy(self):
         pass
 
-    def compute(self, state, observe):
+    def compute(self, state, observe, unsettled=None, spent=None):
         state.force[:state.n_owned] = 0.0
         return type("Nothing", (), {"potential": 0.0, "virial": np.zeros((3, 3)), "mesh_force": 0.0}) if observe else None
 
@@ -169,7 +169,7 @@ class Elastic(Ideal):
     def rescale(self, box):
         self.box = box
 
-    def compute(self, state, observe):
+    def compute(self, state, observe, unsettled=None, spent=None):
         state.force[:state.n_owned] = 0.0
         strain = np.log(self.box.lengths / self.first)
         return type("Frame", (), {"potential": 0.5 * self.stiffness * float(np.sum(strain**2)), "virial": -self.stiffness * np.diag(strain), "mesh_force": 0.0})

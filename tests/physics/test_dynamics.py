@@ -49,7 +49,7 @@ class Springs:
     def variables(self):
         return {}
 
-    def compute(self, state, observe):
+    def compute(self, state, observe, unsettled=None, spent=None):
         n = state.n_owned
         species, ids = state.species[:n], state.id[:n]
         wave = 2 * np.pi / BOX.lengths * 4

@@ -2,6 +2,7 @@
 from numba import njit
 
 from hpcnemd.kernels.simd import absolute, bits, extract, floor, fma, lanes, maximum, minimum, power_of_two, rint, select, sqrt, to_float, to_integer, total, trailing_zeros
+from hpcnemd.kernels.simd_places import looked_up, reordered
 from hpcnemd.kernels.simd_rows import rows
 
 load, store = lanes(8).load, lanes(8).store
@@ -39,6 +40,13 @@ def integers(a, out):
     store(out, 16, x & 255)
     store(out, 24, x << 2)
     store(out, 32, x >> 3)
+
+
+@njit(error_model="numpy")
+def places(array, order, out):
+    found = looked_up(array, load(order, 0))
+    store(out, 0, found)
+    store(out, 8, reordered(found, load(order, 8)))
 
 
 @njit(error_model="numpy")

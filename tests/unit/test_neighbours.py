@@ -103,6 +103,37 @@ def test_safe_while_nobody_moved_half_a_skin(path):
     assert np.isnan(forces.displacement(state))
 
 
+@pytest.mark.parametrize("field", [FIELD, POWERS], ids=["half", "full"])
+@pytest.mark.parametrize("path", PATHS)
+def test_inner_parts_do_while_little_of_the_skin_is_spent(path, field):
+    """Each pair nearer than the cutoff and the inner skin stands in the inner part of its group, some others do not, and forces of moved particles from the inner parts
+    are those from whole lists."""
+    rng = np.random.default_rng(15)
+    box = Box(np.array([14.0, 13.0, 15.0]))
+    state, forces = make(path, box, random_positions(rng, box, 160, 1.0), rng.integers(0, 2, 160).astype(np.int32), 4.0, 1.0, field)
+    row, groups, start = forces._slot_row, forces._groups, state.position[:state.n_all].copy()
+    inner = set()
+    for c in range(forces._clusters):
+        own = [row[s] for s in range(4 * c, 4 * c + 4) if row[s] >= 0]
+        inner |= {(min(i, j), max(i, j)) for i in own for j in own if i < j}
+        for g in range(c * groups, (c + 1) * groups):
+            assert forces._pointer[g] <= forces._inner_end[g] <= forces._pointer[g + 1] and (forces._inner_end[g] - forces._pointer[g]) % forces.plan.multiple == 0
+            listed = [row[s] for s in forces._neighbour[forces._pointer[g]:forces._inner_end[g]] if s != forces._slots]
+            inner |= {(min(i, j), max(i, j)) for i in own for j in listed}
+    assert close_pairs(state, 4.0 + forces._inner_skin) <= inner
+    assert not close_pairs(state, forces.list_radius) <= inner
+    step = rng.normal(size=(160, 3))
+    step *= 0.4999 * forces._inner_skin / np.sqrt((step**2).sum(axis=1))[:, None]
+    state.position[:state.n_all] = start + step[state.id[:state.n_all]]
+    found = []
+    for spent in (forces._inner_skin, forces._inner_skin * 1.001, None):
+        state.force[:] = 0.0
+        forces.compute(state, False, spent)
+        found.append((forces._reach is forces._inner_end, state.force[:state.n_all].copy()))
+    assert [inner for inner, _ in found] == [True, False, False] and np.array_equal(found[1][1], found[2][1])
+    assert np.abs(found[0][1]).max() > 0.01 and np.abs(found[0][1] - found[1][1]).max() < 1e-13 * np.abs(found[1][1]).max() + 1e-15
+
+
 def test_vector_list_is_the_plain_list():
     rng = np.random.default_rng(4)
     box = Box(np.array([20.0, 18.0, 19.0]))

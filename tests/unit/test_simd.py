@@ -48,6 +48,13 @@ def test_integers_and_bits():
     assert simd_programs.bit_walk(0b1011000) == 3 + 100 * 4 + 10000 * 6
 
 
+def test_places_and_orders():
+    rng = np.random.default_rng(8)
+    array, order, out = rng.integers(-99, 99, 30).astype(np.int32), np.concatenate((rng.integers(0, 30, 8), rng.permutation(8))).astype(np.int32), np.zeros(16, np.int32)
+    simd_programs.places(array, order, out)
+    assert np.array_equal(out[:8], array[order[:8]]) and np.array_equal(out[8:], out[:8][order[8:]])
+
+
 def test_conversions():
     a = np.array([1.9, -1.9, 0.0, 3e9, -7.5, 12.25, 1e15, -0.1])
     out = np.zeros(8)
