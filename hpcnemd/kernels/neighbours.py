@@ -62,9 +62,12 @@ def sort_columns(position, first, count, origin_x, origin_y, width_x, width_y, n
     start[columns] = slots
     for s in range(slots):
         slot_row[s] = -1
-    for i in range(count):
-        slot_row[cursor[column[i]]] = first + i
-        cursor[column[i]] += 1
+    for c in range(1, columns, 2):
+        cursor[c] += number[c] - 1
+    for i in range(count):              # rows of one column mostly stand upwards: so the sort finds most of its work done
+        c = column[i]
+        slot_row[cursor[c]] = first + i
+        cursor[c] += 1 - 2 * (c % 2)
     for c in range(columns):
         _sort_by_height(position, slot_row, start[c], number[c], 1.0 - 2.0 * (c % 2))
     return slots
@@ -180,9 +183,10 @@ def slot_ranges(bounds, radius, part, geometry, shape, bin_start, lowest_slot, r
 def share_out(found, begin, end, slot_species, first, kinds, room, number):
     """The j of found[begin:end] go to the groups of their species, the first of which is `first`, behind the number (groups,) that is there."""
     if kinds == 1:
-        at = first * room + number[first] - begin
-        for k in range(begin, end):
-            found[at + k] = found[k]
+        at = first * room + number[first]
+        into, out = found[at:at + end - begin], found[begin:end]
+        for k in range(end - begin):
+            into[k] = out[k]
         number[first] += end - begin
         return
     for k in range(begin, end):
@@ -202,8 +206,9 @@ def append_groups(c, groups, found, room, number, number_inner, multiple, dummy,
         return -1
     for t in range(groups):
         inner_end[c * groups + t] = used + (number_inner[t] + multiple - 1) // multiple * multiple
+        into, out = neighbour[used:used + number[t]], found[t * room:t * room + number[t]]     # slices, since an index that is a sum might be negative
         for k in range(number[t]):
-            neighbour[used + k] = found[t * room + k]
+            into[k] = out[k]
         used += number[t]
         while used % multiple:
             neighbour[used] = dummy

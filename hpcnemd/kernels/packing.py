@@ -3,6 +3,8 @@
 All arrays are C-contiguous (each kernel is used with one signature): positions and forces (n, 3) float64, row numbers int64, ids int64, species int32. A route is one copy of a brick of
 particles for one target at one lattice offset; a segment of the index array holds its rows: [start[r], start[r + 1]).
 """
+import math
+
 import numpy as np
 
 from . import njit
@@ -18,19 +20,23 @@ def select_rows(position, n, shift, lower, upper, face, width2, start, index):
     Fills `start` (routes + 1) and, as far as it has room, `index`; returns the room that is needed.
     """
     room, count = index.shape[0], 0
+    widest = math.sqrt(width2) * (1.0 + 1e-12)
     for r in range(shift.shape[0]):
         start[r] = count
+        lowest, highest = lower[r, 0] - shift[r, 0] - widest, upper[r, 0] - shift[r, 0] + widest
+        margin = 1e-12 * (abs(lowest) + abs(highest))
+        lowest, highest = lowest - margin, highest + margin
         for i in range(n):
+            if position[i, 0] < lowest or position[i, 0] > highest:         # most rows
+                continue
             distance2, largest = 0.0, 0.0
             for axis in range(3):
                 x = position[i, axis] + shift[r, axis]
                 gap = max(lower[r, axis] - x, x - upper[r, axis])
                 if gap > 0.0:
                     distance2 += gap * gap
-                    if distance2 > width2 or gap > face:
-                        distance2 = np.inf
-                        break               # most rows are too far away along the first axis
-            if distance2 <= width2:
+                    largest = max(largest, gap)
+            if distance2 <= width2 and largest <= face:
                 if count < room:
                     index[count] = i
                 count += 1
