@@ -4,10 +4,10 @@ import math
 import numpy as np
 
 from ..core.random import stream_key
-from ..kernels.integrate import close_step, half_kick, langevin_half, largest_displacement, settle_kick
+from ..kernels.integrate import half_kick, langevin_half, largest_displacement
 from ..kernels.philox import normals
-from ..kernels.step_numbers import HEAT, closing_numbers
-from ..kernels.whole_step import close_whole, open_whole
+from ..kernels.step_numbers import HEAT
+from ..kernels.whole_step import close_shared, close_whole, open_whole
 from ..parallel.domain import check_halo, refresh
 from ..parallel.reduce import Vote, ordered_sum
 
@@ -70,13 +70,9 @@ def close_half(sim):
     else:
         half_kick(*particles, state.force, sim.inverse_mass, 0.5 * sim.timestep, sim.sums)
         total = ordered_sum(sim.comm, sim.reduced)
-        if sim.unsettled is not None:
-            settle_kick(total, state.n_owned, state.species, colour.mass, colour.counts, 0.5 * sim.timestep, state.velocity, state.force)
-        finite = closing_numbers(total[:-1], drive.code, drive.value, sim.norm, bath.code, bath.numbers, bath.velocity, bath.mass, sim.on,
-                                 sim.timestep, colour.axis, colour.mass, colour.charge, colour.counts, colour.group, sim.group_mass, sim.group_charge,
-                                 shared.kinetic, shared.stream, shared.numbers, sim.scale, sim.kick)
-        if finite and (bath.code or drive.code):
-            close_step(*particles, sim.scale, shared.stream, sim.kick, colour.axis)
+        finite = close_shared(*particles, state.force, total, sim.unsettled is not None, sim.scale, shared.stream, sim.kick, colour.axis, sim.timestep, drive.code,
+                              drive.value, sim.norm, bath.code, bath.numbers, bath.velocity, bath.mass, sim.on, colour.mass, colour.charge, colour.counts, colour.group,
+                              sim.group_mass, sim.group_charge, shared.kinetic, shared.numbers)
     if not finite:
         sim.report_not_finite(sim.step + 1)
     if bath.kind == "langevin":

@@ -106,7 +106,7 @@ class Forces:
     def compute(self, state, observe, unsettled=None, spent=None):
         """Collective. Forces of all owned rows into state.force; a Potential when `observe`, else None. Messages travel while others work: charges on the
         mesh during the pair part, forces on ghosts during the mesh part. With `unsettled` (7,) the net force of the mesh is left in the forces, and what
-        kernels.integrate.settle_kick needs to take it off goes there: a reduction less. `spent`: see PairForces.compute."""
+        kernels.whole_step.close_shared needs to take it off goes there: a reduction less. `spent`: see PairForces.compute."""
         images = not self.follows_images
         state.force[:state.n_all] = 0.0
         if self.mesh is not None:

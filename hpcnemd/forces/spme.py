@@ -18,8 +18,6 @@ from ..parallel.threads import team_of
 from . import oblique
 from .coulomb import MeshResult, self_energy
 
-STILL = np.zeros(3)
-
 
 def mesh_type(precision, path="auto"):
     """Type of the numbers that are transformed and gathered."""
@@ -125,16 +123,12 @@ class Spme:
     def _add(self, state, force):
         """Mesh forces to state.force; on one rank without their net force. Returns this rank's net force, before."""
         n, mass, net = state.n_owned, self.kinds.mass, self._net
-        if self.comm.size == 1:
-            kernels.settle_forces(force, state.species, mass, n, self.remove_net_force, net, state.force)
-        else:
-            kernels.sum_forces(force, state.species, mass, n, net)
-            kernels.add_forces(force, state.species, mass, n, STILL, state.force)
+        kernels.settle_forces(force, state.species, mass, n, self.remove_net_force and self.comm.size == 1, net, state.force)
         return net[:3]
 
     def settle(self, state, share=None):
         """Collective. Takes the net force over all ranks (3,), which is returned, off the forces in proportion to mass, so that momentum is kept. With `share` (7,)
-        that is left to kernels.integrate.settle_kick: it gets this rank's net force and the mass that it acts on (0 where there is nothing to take off)."""
+        that is left to kernels.whole_step.close_shared: it gets this rank's net force and the mass that it acts on (0 where there is nothing to take off)."""
         several = self.comm.size > 1
         if share is not None:
             share[:] = 0.0

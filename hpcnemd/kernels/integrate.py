@@ -84,7 +84,7 @@ def take_off(ax, ay, az, n, species, mass, half_step, velocity, force):
         velocity[i, 2] -= half_step * az
 
 
-@njit(cache=True, error_model="numpy", fastmath=FAST)
+@inner(fastmath=FAST)
 def settle_kick(total, n, species, mass, count, half_step, velocity, force):
     """After the half kick of forces whose sum over all ranks is not zero but total[s, :3], on a mass total[s, 3] (0: nothing to do): the mean acceleration is taken
     off forces, velocities and the sums (s, 7) over all ranks that `half_kick` began; `count` (s,) particles of each species."""
@@ -102,7 +102,7 @@ def settle_kick(total, n, species, mass, count, half_step, velocity, force):
             total[s, 4 + k] -= m * acceleration
 
 
-@njit(cache=True, error_model="numpy", fastmath=FAST)
+@inner(fastmath=FAST)
 def close_step(n, species, velocity, scale, stream, kick, axis):
     """Projection, then thermostat half step. `stream` (s,) is the streaming velocity after the projection."""
     ex, ey, ez = axis[0], axis[1], axis[2]

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from . import njit
+from . import inner, njit
 
 FAST = {"contract", "arcp", "nsz"}
 
@@ -187,8 +187,8 @@ def take_planes(slab, planes, first_y, first_z, rows, columns, target, target_pl
             y = y + 1 if y + 1 < ny else 0
 
 
-@njit(cache=True, error_model="numpy", fastmath=FAST)
-def sum_forces(force, species, mass, n, total):
+@inner(fastmath=FAST)
+def _sum_forces(force, species, mass, n, total):
     """total (4,) = sum of force [0, n) and of the mass (by species) that it acts on."""
     fx, fy, fz, m = 0.0, 0.0, 0.0, 0.0
     for i in range(n):
@@ -199,8 +199,8 @@ def sum_forces(force, species, mass, n, total):
     total[0], total[1], total[2], total[3] = fx, fy, fz, m
 
 
-@njit(cache=True, error_model="numpy", fastmath=FAST)
-def add_forces(force, species, mass, n, acceleration, out):
+@inner(fastmath=FAST)
+def _add_forces(force, species, mass, n, acceleration, out):
     """out [0, n) += force - mass * acceleration (3,)."""
     for i in range(n):
         m = mass[species[i]]
@@ -211,13 +211,13 @@ def add_forces(force, species, mass, n, acceleration, out):
 
 @njit(cache=True, error_model="numpy", fastmath=FAST)
 def settle_forces(force, species, mass, n, remove, total, out):
-    """`sum_forces` and `add_forces` of one rank: out [0, n) += force, without their mean acceleration where `remove` says so."""
-    sum_forces(force, species, mass, n, total)
+    """out [0, n) += force, without their mean acceleration where `remove` says so; total (4,) = sum of force and of the mass (by species) that it acts on, before."""
+    _sum_forces(force, species, mass, n, total)
     acceleration = np.zeros(3)
     if remove:
         for k in range(3):
             acceleration[k] = total[k] / total[3]
-    add_forces(force, species, mass, n, acceleration, out)
+    _add_forces(force, species, mass, n, acceleration, out)
 
 
 @njit(cache=True, error_model="numpy")

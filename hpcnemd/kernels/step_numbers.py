@@ -83,7 +83,7 @@ def take_stock(sums, driven, axis, mass, charge, count, group, group_mass, kinet
         kinetic[s] = sums[s, 0] - stream[s] * along + 0.5 * count[s] * mass[s] * stream[s] * stream[s]
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 def closing_numbers(sums, drive_kind, value, norm, bath, bath_numbers, bath_velocity, bath_mass, on, step, axis, mass, charge, count, group, group_mass,
                     group_charge, kinetic, stream, numbers, scale, kick):
     """After the second half kick and its reduction: projection, thermostat half step, and the ledger of the step.
