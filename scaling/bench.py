@@ -202,6 +202,13 @@ def arguments_of(given):
         problems.append("peer prototype needs --prototypes FOLDER")
     if problems:
         parser.error("; ".join(problems))
+    for name in arguments.case.split(","):
+        try:
+            case_of(name)
+        except KeyError as problem:
+            parser.error(problem.args[0])
+    if not all(number.isdigit() and int(number) > 0 for number in arguments.ranks.split(",")):
+        parser.error(f"--ranks {arguments.ranks}: write whole numbers above 0, for example --ranks 1,2")
     return arguments
 
 

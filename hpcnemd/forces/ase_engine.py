@@ -150,8 +150,7 @@ class AseForces:
 
     def compute(self, state, observe, unsettled=None, spent=None):
         """Collective. Forces of all owned rows into state.force; a Potential when `observe`, else None. Its virial is nan where the calculator has no stress.
-        Raises PhysicsError on all ranks, with the
-        calculator's own words."""
+        Raises PhysicsError on all ranks, with the calculator's own words. `unsettled` and `spent` are for forces with a mesh and lists of their own."""
         own, share, problem = state.n_owned, np.zeros(10), None
         state.force[:state.n_all] = 0.0
         if own:

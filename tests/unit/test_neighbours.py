@@ -173,11 +173,12 @@ def test_full_lists(dimensions, lengths, n, cutoff):
     assert np.array_equal(*lists)
 
 
-def test_far_from_the_origin():
-    """float32 distances are taken from the middle of the rows: a box of 3000 angstrom loses no pair to rounding."""
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_far_from_the_origin(axis):
+    """float32 distances and columns are taken from the middle of the rows: a box of 3000 angstrom along any axis loses no pair to rounding."""
     rng = np.random.default_rng(6)
-    box = Box(np.array([3000.0, 6.0, 6.0]))
-    position = rng.random((400, 3)) * [3000.0, 6.0, 6.0]
+    box = Box(np.where(np.arange(3) == axis, 3000.0, 6.0))
+    position = rng.random((400, 3)) * box.lengths
     base = position[:200]
     r = rng.normal(size=(200, 3))
     position[200:] = base + r * (2.5 - 1e-7) / np.sqrt((r**2).sum(axis=1))[:, None]       # partners just inside the list radius
