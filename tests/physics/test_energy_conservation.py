@@ -93,8 +93,9 @@ def test_constant_current_ledger_of_the_crystal_has_second_order():
 
 
 def test_a_driven_melt_has_the_temperature_of_the_bath():
-    """NaCl at 0.05 V/angstrom, 24 ps after 12 ps of melting and settling: within 4 standard errors of 12 blocks (correct code fails in 0.2 %). A chain
-    of three links would be 4 K too hot."""
+    """NaCl at 0.05 V/angstrom, 36 ps after 20 ps of melting and settling: within 2 K of the bath, 5 times the spread of this mean over eleven seeds
+    (0.4 K; correct code fails in less than 0.01 %). A chain of three links would be 4 K too hot. Blocks of 3 ps, whose means the bath makes
+    anticorrelated, must not differ by more than 9 K (seeds: 3.1 +- 0.9 K)."""
     system = system_of("nacl_melt", "nacl_tosi_fumi", accuracy=1e-4, cutoff=8.0)
     sim, record = simulation(system, 1100.0, 4.0), Record(5)
     heat_bath(sim, 1100.0, "gaussian")
@@ -107,9 +108,8 @@ def test_a_driven_melt_has_the_temperature_of_the_bath():
     degrees = 3 * 216 - 4
     moving = 0.5 * np.sum(sim.colour.counts * sim.colour.mass * sim.shared.stream**2)       # constant, since the current is
     blocks = 2 * (record.columns[2] - moving).reshape(12, -1).mean(axis=1) / (BOLTZMANN * degrees)
-    error = blocks.std(ddof=1) / np.sqrt(12)
-    assert error < 1.0
-    assert abs(blocks.mean() - 1100.0) < 4 * error, (blocks.mean(), error)
+    assert blocks.std(ddof=1) < 9.0, blocks
+    assert abs(blocks.mean() - 1100.0) < 2.0, blocks
 
 
 @pytest.mark.slow
