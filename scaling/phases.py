@@ -80,8 +80,7 @@ def watch(sim, clock):
     clock.wrap(mesh, "finish", "mesh_rest")
     if hasattr(mesh, "spread"):
         for owner, name, phase in ((mesh, "spread", "mesh_spread"), (mesh, "gather", "mesh_gather"), (mesh.mesh, "send", "mesh_exchange"),
-                                   (mesh.mesh, "deposit", "mesh_exchange"), (mesh.mesh, "collect", "mesh_exchange"), (mesh.mesh.fft, "forward", "mesh_transform"),
-                                   (mesh.mesh.fft, "backward", "mesh_transform")):
+                                   (mesh.mesh, "deposit", "mesh_exchange"), (mesh.mesh, "collect", "mesh_exchange"), (mesh.mesh, "convolve", "mesh_transform")):
             clock.wrap(owner, name, phase)
 
 

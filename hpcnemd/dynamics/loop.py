@@ -64,9 +64,9 @@ def close_half(sim):
         shared.numbers[HEAT] += ordered_sum(sim.comm, sim.heat_here)[0]
         sim.heat_here[:] = 0.0
     if sim.comm.size == 1:
-        finite = close_whole(*particles, state.force, sim.inverse_mass, sim.sums, sim.scale, shared.stream, sim.kick, colour.axis, sim.timestep, drive.code, drive.value,
-                             sim.norm, bath.code, bath.numbers, bath.velocity, bath.mass, sim.on, colour.mass, colour.charge, colour.counts, colour.group,
-                             sim.group_mass, sim.group_charge, shared.kinetic, shared.numbers)
+        finite = close_whole(*particles, state.force, sim.inverse_mass, sim.sums, sim.reduced, sim.unsettled is not None, sim.scale, shared.stream, sim.kick, colour.axis,
+                             sim.timestep, drive.code, drive.value, sim.norm, bath.code, bath.numbers, bath.velocity, bath.mass, sim.on, colour.mass, colour.charge,
+                             colour.counts, colour.group, sim.group_mass, sim.group_charge, shared.kinetic, shared.numbers)
     else:
         half_kick(*particles, state.force, sim.inverse_mass, 0.5 * sim.timestep, sim.sums)
         total = ordered_sum(sim.comm, sim.reduced)

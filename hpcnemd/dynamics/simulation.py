@@ -43,7 +43,7 @@ class Simulation:
         n_species = len(colour.mass)
         self.reduced = np.zeros((n_species + 1, SUMS))         # what the reduction of a step adds up: sums by species, and the net force of the mesh
         self.sums = self.reduced[:n_species]
-        self.unsettled = self.reduced[n_species] if self.comm.size > 1 and getattr(forces, "leaves_net_force", False) else None
+        self.unsettled = self.reduced[n_species] if getattr(forces, "leaves_net_force", False) else None
         self.heat_here = np.zeros(1)
         self.noise = np.zeros((0, 3))
         self.scale, self.kick = np.ones(n_species), np.zeros(n_species)

@@ -32,13 +32,13 @@ from ..kernels.pair_kernels import folder
 from ..kernels.simd import choose_path
 from ..parallel.domain import Domain, fold, halo, migrate, refresh, scatter
 from ..parallel.launch import node_of
-from ..parallel.mesh import SlabFFT
+from ..parallel.mesh import DistributedMesh, SlabFFT, repeated
 from ..parallel.serial import SerialComm
 from ..parallel.threads import cores_here
 
 FEW = 24
 # seconds that each part takes, to share them out fairly: the longest first
-PARTS = {"lists": 4.9, "sweeps": 3.8, "transform": 3.7, "mesh": 3.2, "exchange": 2.2, "pair": 1.7, "ghosts": 1.4, "slots": 1.0}
+PARTS = {"lists": 4.9, "sweeps": 3.8, "transform": 3.7, "mesh": 3.2, "pair": 2.4, "exchange": 2.2, "ghosts": 1.4}
 
 
 class NoForces:
@@ -53,8 +53,8 @@ def fewer(system):
     return replace(system, species=system.species[few], position=system.position[few], counts=counts, grain=None)
 
 
-def compile_part(part, system):
-    """Calls the kernels of one of PARTS, for a System of a few particles."""
+def compile_part(part, system, ranks=1):
+    """Calls the kernels of one of PARTS, for a System of a few particles that so many `ranks` share."""
     comm = SerialComm()
     domain, state = Domain(comm, system.box, (1, 1, 1), system.cutoff + system.skin), State.empty(system.box, system.kinds)
     if part == "pair":
@@ -62,25 +62,23 @@ def compile_part(part, system):
     elif part == "lists":
         state = State.of(system.box, system.kinds, system.species, system.position)
         _pair_forces(system).build(state, (0, domain.plan.shift, domain.plan.index, 0, domain.plan.start, 0, 0))
-    elif part == "slots":
-        forces = _pair_forces(system)
-        forces.kernel = lambda *numbers: None
-        forces._owned_slots = forces._slots = 4                         # without particles
-        forces._clusters = 1
-        forces.compute(state, False)
     elif part == "mesh" and system.coulomb is not None and system.coulomb.method in ("spme", "ewald"):
         coarse = {"spme": {"mesh": (16, 16, 16)}, "ewald": {"kmax": (2, 2, 2)}}[system.coulomb.method]
         forces = Forces(system.forcefield, system.kinds, system.box, domain, system.cutoff, system.skin, system.truncation, replace(system.coulomb, **coarse),
                         counts=system.counts, precision=system.precision)
         if system.coulomb.method == "spme":
-            fft = forces.mesh.mesh.fft
-            fft.spectrum[...] = 0.0
-            fft.forward, fft.backward = lambda slab: fft.spectrum, lambda spectrum, slab, influence: slab
+            spectrum = np.zeros_like(forces.mesh.mesh.fft.spectrum)
+            forces.mesh.mesh.convolve = lambda influence, look: look(spectrum)
         forces.mesh.compute(State.of(system.box, system.kinds, system.species, system.position), True)
     elif part == "transform" and system.coulomb is not None and system.coulomb.method == "spme":
-        fft = SlabFFT((8, 8, 8), comm, real=mesh_type(system.precision))
-        slab = np.zeros(fft.slab_shape, fft.real)
-        fft.backward(fft.forward(slab), slab)
+        real = mesh_type(system.precision)
+        if repeated(system.coulomb.mesh, ranks):
+            mesh = DistributedMesh(comm, (8, 8, 8), 4, np.ones(3), np.zeros(3), np.ones(3), 0.1, real=real)
+            mesh.convolve(np.zeros(mesh.fft.spectrum.size, real))
+        else:
+            fft = SlabFFT((8, 8, 8), comm, real=real)
+            slab = np.zeros(fft.slab_shape, fft.real)
+            fft.backward(fft.forward(slab), slab)
     elif part == "exchange":
         scatter(domain, state, {"species": system.species, "position": system.position})
         migrate(domain, state)
@@ -121,26 +119,26 @@ def shares(number):
     return found
 
 
-def mark_of(system):
-    """The file that says that the kernels of a System were compiled here: of this source, for this processor."""
+def mark_of(system, ranks):
+    """The file that says that the kernels of a System on so many ranks were compiled here: of this source, for this processor."""
     sources = sorted((file.name, file.stat().st_mtime_ns, file.stat().st_size) for file in Path(kernels.__path__[0]).glob("*.py"))
-    settings = system.coulomb and (system.coulomb.method, system.coulomb.order, system.coulomb.beta)
+    settings = system.coulomb and (system.coulomb.method, system.coulomb.order, system.coulomb.beta, bool(system.coulomb.mesh) and repeated(system.coulomb.mesh, ranks))
     text = repr((sources, system.kinds.names, system.cutoff, system.truncation, system.precision, settings, system.box.dimensions, system.box.tilted,
                  choose_path("auto"), numba.__version__, llvm.get_host_cpu_name()))
     return folder() / f"compiled_{hashlib.sha256(text.encode() + pickle.dumps(system.forcefield)).hexdigest()[:20]}"
 
 
-def compile_parts(comm, system):
-    """Collective. Kernels of a System into the cache of every node, unless they are there."""
+def compile_parts(comm, system, ranks):
+    """Collective. Kernels of a System that so many `ranks` share into the cache of every node, unless they are there."""
     if system.engine is not None:
         return
     node, system = node_of(comm), fewer(system)
-    mark = mark_of(system)
+    mark = mark_of(system, ranks)
     if not node.bcast(mark.exists()):
         if node.size > 1:
-            _compile(shares(node.size)[node.rank], system)
+            _compile(shares(node.size)[node.rank], system, ranks)
         else:
-            _with_helpers(system)
+            _with_helpers(system, ranks)
         node.Barrier()
         if node.rank == 0:
             mark.touch()
@@ -148,12 +146,12 @@ def compile_parts(comm, system):
     comm.Barrier()
 
 
-def _compile(parts, system):
+def _compile(parts, system, ranks):
     """What cannot be computed with a few particles of this system is compiled where it is met; whatever is wrong with it, the run itself says it better."""
     with _no_collection():
         for part in parts:
             with contextlib.suppress(Exception):
-                compile_part(part, system)
+                compile_part(part, system, ranks)
 
 
 @contextlib.contextmanager
@@ -168,7 +166,7 @@ def _no_collection():
             gc.enable()
 
 
-def _with_helpers(system):
+def _with_helpers(system, ranks):
     """PARTS in a pipe, from which this process and its helpers take the next one when they are free."""
     number = min(cores_here(), len(PARTS))
     if number == 1:
@@ -176,7 +174,7 @@ def _with_helpers(system):
     queue, filled = os.pipe()
     os.write(filled, bytes(range(len(PARTS))))
     os.close(filled)
-    helpers, given = [], pickle.dumps(system)
+    helpers, given = [], pickle.dumps((system, ranks))
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("OMPI_", "PMI", "PRTE_", "SLURM_"))}     # no ranks of any run
     environment["PYTHONPATH"] = os.pathsep.join([str(Path(kernels.__path__[0]).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])])
     for _ in range(number - 1):
@@ -188,7 +186,7 @@ def _with_helpers(system):
             helper.stdin.close()
         except BrokenPipeError:             # it could not start
             pass
-    _compile(_taken(queue), system)
+    _compile(_taken(queue), system, ranks)
     for helper in helpers:
         helper.wait()
     os.close(queue)
@@ -202,4 +200,4 @@ def _taken(queue):
 
 
 if __name__ == "__main__":
-    _compile(_taken(int(sys.argv[1])), pickle.load(sys.stdin.buffer))
+    _compile(_taken(int(sys.argv[1])), *pickle.load(sys.stdin.buffer))

@@ -106,7 +106,7 @@ class Forces:
     def compute(self, state, observe, unsettled=None, spent=None):
         """Collective. Forces of all owned rows into state.force; a Potential when `observe`, else None. Messages travel while others work: charges on the
         mesh during the pair part, forces on ghosts during the mesh part. With `unsettled` (7,) the net force of the mesh is left in the forces, and what
-        kernels.whole_step.close_shared needs to take it off goes there: a reduction less. `spent`: see PairForces.compute."""
+        kernels.whole_step needs to take it off goes there: a reduction less. `spent`: see PairForces.compute."""
         images = not self.follows_images
         state.force[:state.n_all] = 0.0
         if self.mesh is not None:
@@ -118,7 +118,7 @@ class Forces:
         send_forces(self.domain, state, images)
         mesh = self.mesh.finish(state, observe) if self.mesh is not None else None
         add_forces(self.domain, state, images)
-        if mesh is not None and (unsettled is not None or self.domain.comm.size > 1):
+        if mesh is not None:
             self.mesh.settle(state, unsettled)
         if not observe:
             return None

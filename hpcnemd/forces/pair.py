@@ -243,34 +243,33 @@ class PairForces:
         `spent`: by how much (angstrom, at most) particles can have come closer since `build`, where that is known: while it is little, the inner parts of the lists will do."""
         if self._clusters:
             self._reach = self._inner_end if spent is not None and spent <= self._inner_skin else self._pointer[1:]
-            slots = self._owned_slots, self._slots, self._receiving
-            ghosts = self._slot_row, self._route, self._shift
+            position, fractions = state.position, ()
             if self.precision == "mixed":
-                box, per_length, position = self.box, 2**32 / self.period, state.position
+                box, per_length = self.box, 2**32 / self.period
                 if box.tilted:
                     position = pair_slots.whole_units(box.upright(position[:state.n_all]), per_length, box.lengths, box.tilts)
                     per_length = np.ones(3)
-                pair_slots.gather_fractions(position, *ghosts, *slots, per_length, self._middle, *self._xyz, self._rows, self._force)
-            else:
-                pair_slots.gather_positions(state.position, *ghosts, *slots, *self._xyz, self._rows, self._force)
+                fractions = per_length, self._middle
+            rows = position, state.force, self._slot_row, self._route, self._shift, self._owned_slots, self._slots, self._receiving, *fractions
             if self._team is None:
-                self._part(observe, 0, self._clusters, self._force, self._observed, self._scratch[0])
+                self._part(True, rows, observe, 0, self._clusters, self._force, self._observed, self._scratch[0])
             else:
-                self._by_threads(observe)
-            pair_slots.scatter_forces(state.force, self._slot_row, *slots, self._force, *self._f)
+                self._by_threads(rows, observe)
         if not observe:
             return None
         short, far, xx, yy, zz, xy, xz, yz = self._observed if self._clusters else np.zeros(8)
         return PairResult(float(short), float(far), np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]]))
 
-
-    def _part(self, observe, foremost, end, force, observed, work):
-        """Pairs of the clusters [foremost, end); `work`: the scratch of one thread."""
-        self.kernel(bool(observe), *self._xyz, self._rows, self._species, foremost, end, len(self.kinds.names), self._pointer, self._reach, self._neighbour,
+    def _part(self, whole, rows, observe, foremost, end, force, observed, work):
+        """Pairs of the clusters [foremost, end); `whole`: with the way from the state's `rows` and back; `work`: the scratch of one thread."""
+        self.kernel(whole, *rows, observe, *self._xyz, self._rows, self._species, foremost, end, len(self.kinds.names), self._pointer, self._reach, self._neighbour,
                     self._parameters, self._partners, *self._units, *self._numbers, force, *self._f, observed, *work)
 
-    def _by_threads(self, observe):
+    def _by_threads(self, rows, observe):
         """Clusters in parts of equal work, counted as entries of the list (and a few for each cluster); sums of the parts in their order."""
+        position, force_rows, *ways = rows
+        slots, fractions = ways[:6], ways[6:]
+        (pair_slots.gather_fractions if fractions else pair_slots.gather_positions)(*fractions, position, *slots, *self._xyz, self._rows, self._force)
         team, groups = self._team, self._groups
         work = self._pointer[:self._clusters * groups + 1:groups] + CLUSTER * np.arange(self._clusters + 1)
         edges = np.searchsorted(work, team.edges(int(work[-1])))
@@ -280,11 +279,12 @@ class PairForces:
         def part(k):
             if k:
                 force[k][received] = 0.0
-            self._part(observe, int(edges[k]), int(edges[k + 1]), force[k], observed[k], self._scratch[k])
+            self._part(False, rows, observe, int(edges[k]), int(edges[k + 1]), force[k], observed[k], self._scratch[k])
         team.run(part)
         for other in self._others:
             self._force[received] += other[received]
         self._observed = observed.sum(axis=0)
+        pair_slots.scatter_forces(force_rows, slots[0], *slots[3:], self._force, *self._f)
 
 
 def aligned(values, kind):

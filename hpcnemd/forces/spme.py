@@ -42,8 +42,8 @@ class Spme:
         self.influence = np.zeros(self.mesh.fft.spectrum_shape)
         self._factors = self.influence.reshape(-1).astype(self.mesh.fft.real, copy=False)
         self.rescale(box)
-        self.force, self.charge = np.empty((0, 3)), np.empty(0)
-        self._net = np.zeros(4)             # this rank's net force and the mass that it acts on
+        self.charge = np.empty(0)
+        self._net = np.zeros(3)             # this rank's net force
 
     def rescale(self, box):
         """Take another box: the mesh keeps its points and bricks, the influence function follows."""
@@ -73,26 +73,27 @@ class Spme:
     def start(self, state):
         """The first half of `compute`: charges are spread, and what other ranks need of them sets out."""
         n, mesh = state.n_owned, self.mesh
-        if len(self.force) < n:
-            self.force, self.charge = np.empty((int(1.2 * n) + 16, 3)), np.empty(int(1.2 * n) + 16)
-        charge = self.charge[:n]
-        kernels.begin(state.species, self.kinds.charge, n, charge, mesh.brick.points)
-        self._place = self.box.upright(state.position[:n])
-        if self.spread(self._place, charge, n, mesh.brick.points):
+        if len(self.charge) < n:
+            self.charge = np.empty(int(1.2 * n) + 16)
+        self._place = self.box.upright(state.position[:n]) if self.box.tilted else state.position
+        if self.spread(self._place, state.species, self.kinds.charge, n, self.charge, mesh.brick.points):
             self._report_outside(state)
         mesh.send()
 
     def finish(self, state, observe=True):
-        """Collective. The other half, with the particles where `start` found them; forces on ghosts may be on their way. On several ranks the net force
-        is still in the forces until `settle`."""
-        n, mesh = state.n_owned, self.mesh
-        charge, force = self.charge[:n], self.force[:n]
-        spectrum = mesh.fft.forward(mesh.deposit())
-        energy, virial = self._observe(spectrum, charge) if observe else (None, None)
-        mesh.collect(mesh.fft.backward(spectrum, mesh.slab, self._factors))
-        self.gather(self._place, charge, n, mesh.brick.potential, force)
-        self.box.lay_back(force)
-        return MeshResult(energy, virial, self._add(state, force))
+        """Collective. The other half, with the particles where `start` found them; forces on ghosts may be on their way. The net force is still in the forces
+        until `settle`; the result has this rank's share."""
+        n, mesh, net = state.n_owned, self.mesh, self._net
+        energy, virial = mesh.convolve(self._factors, (lambda spectrum: self._observe(spectrum, self.charge[:n])) if observe else None) or (None, None)
+        if self.box.tilted:
+            force = np.zeros((n, 3))
+            self.gather(self._place, self.charge, n, mesh.brick.potential, force, net)
+            self.box.lay_back(force)
+            self.box.lay_back(net[None])
+            state.force[:n] += force
+        else:
+            self.gather(self._place, self.charge, n, mesh.brick.potential, state.force, net)
+        return MeshResult(energy, virial, net)
 
     def place(self, lower, upper):
         """Collective. The domain of this rank reaches from `lower` to `upper` (3,), upright coordinates in angstrom, from here on."""
@@ -120,30 +121,23 @@ class Spme:
         virial = total[0] * np.eye(3) + np.array([[total[1], total[4], total[5]], [total[4], total[2], total[6]], [total[5], total[6], total[3]]])
         return float(total[0]) + self_energy(self.settings.beta, charge), virial
 
-    def _add(self, state, force):
-        """Mesh forces to state.force; on one rank without their net force. Returns this rank's net force, before."""
-        n, mass, net = state.n_owned, self.kinds.mass, self._net
-        kernels.settle_forces(force, state.species, mass, n, self.remove_net_force and self.comm.size == 1, net, state.force)
-        return net[:3]
-
     def settle(self, state, share=None):
         """Collective. Takes the net force over all ranks (3,), which is returned, off the forces in proportion to mass, so that momentum is kept. With `share` (7,)
-        that is left to kernels.whole_step.close_shared: it gets this rank's net force and the mass that it acts on (0 where there is nothing to take off)."""
-        several = self.comm.size > 1
+        that is left to kernels.whole_step: it gets this rank's net force, and a 1 where it is to be taken off."""
         if share is not None:
-            share[:] = 0.0
-            if several and self.remove_net_force:
-                share[:4] = self._net
+            share[:3] = self._net
+            share[3] = self.remove_net_force
             return None
-        total = ordered_sum(self.comm, self._net)
-        if several and self.remove_net_force:
-            n = state.n_owned
-            take_off(*(total[:3] / total[3]).tolist(), n, state.species, self.kinds.mass, 0.0, state.velocity, state.force)
+        n, mass = state.n_owned, self.kinds.mass
+        total = ordered_sum(self.comm, np.append(self._net, mass[state.species[:n]].sum()))
+        if self.remove_net_force:
+            take_off(*(total[:3] / total[3]).tolist(), n, state.species, mass, 0.0, state.velocity, state.force)
         return total[:3]
 
 
 def _loops(order, path, brick, team=None):
-    """spread(position, charge, n, points) and gather(position, charge, n, points, out) of a path for one brick, on one thread or on those of a `team`."""
+    """spread(position, species, species_charge, n, charge, points) and gather(position, charge, n, points, out, net) of a path for one brick, on one thread or on those
+    of a `team`."""
     loops = _single_loops(order, path, brick)
     return loops if team is None else _shared_loops(*loops, brick, team)
 
@@ -151,27 +145,27 @@ def _loops(order, path, brick, team=None):
 def _shared_loops(spread, gather, brick, team):
     """The same of particles in parts, each spread on a mesh of its own; the meshes are added in the order of parts."""
     meshes, outside = [np.empty_like(brick.points) for _ in range(1, team.size)], [0] * team.size
+    nets = np.zeros((team.size, 3))
 
-    def shared_spread(position, charge, n, points):
+    def shared_spread(position, species, species_charge, n, charge, points):
         edges = team.edges(n)
 
         def part(k):
             mesh, rows = points if k == 0 else meshes[k - 1], slice(edges[k], edges[k + 1])
-            if k:
-                mesh[:] = 0.0
-            outside[k] = spread(position[rows], charge[rows], int(edges[k + 1] - edges[k]), mesh)
+            outside[k] = spread(position[rows], species[rows], species_charge, int(edges[k + 1] - edges[k]), charge[rows], mesh)
         team.run(part)
         for mesh in meshes:
             points += mesh
         return sum(outside)
 
-    def shared_gather(position, charge, n, points, out):
+    def shared_gather(position, charge, n, points, out, net):
         edges = team.edges(n)
 
         def part(k):
             rows = slice(edges[k], edges[k + 1])
-            gather(position[rows], charge[rows], int(edges[k + 1] - edges[k]), points, out[rows])
+            gather(position[rows], charge[rows], int(edges[k + 1] - edges[k]), points, out[rows], nets[k])
         team.run(part)
+        net[:] = nets.sum(axis=0)
     return shared_spread, shared_gather
 
 
@@ -179,10 +173,10 @@ def _single_loops(order, path, brick):
     table, slope = spline_table(order)
     place, rows = (brick.scale, brick.low, brick.period, brick.first, brick.last), (brick.planes, brick.rows)
     if path == "plain":
-        return (lambda position, charge, n, points: kernels.spread(position, charge, n, *place, order, table, *rows, points),
-                lambda position, charge, n, points, out: kernels.gather(position, charge, n, *place, order, table, slope, *rows, points, out))
+        return (lambda position, species, species_charge, n, charge, points: kernels.spread(position, species, species_charge, n, *place, order, table, *rows, charge, points),
+                lambda position, charge, n, points, out, net: kernels.gather(position, charge, n, *place, order, table, slope, *rows, points, out, net))
     spread, gather = make_spread(order), make_gather(order)
     narrow, slope = (values.ravel().astype(brick.potential.dtype) for values in (table, slope))
     table = table.ravel()
-    return (lambda position, charge, n, points: spread(position, charge, n, *place, table, *rows, points),
-            lambda position, charge, n, points, out: gather(position, charge, n, *place, narrow, slope, *rows, points, out))
+    return (lambda position, species, species_charge, n, charge, points: spread(position, species, species_charge, n, *place, table, *rows, charge, points),
+            lambda position, charge, n, points, out, net: gather(position, charge, n, *place, narrow, slope, *rows, points, out, net))

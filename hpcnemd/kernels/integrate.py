@@ -86,16 +86,18 @@ def take_off(ax, ay, az, n, species, mass, half_step, velocity, force):
 
 @inner(fastmath=FAST)
 def settle_kick(total, n, species, mass, count, half_step, velocity, force):
-    """After the half kick of forces whose sum over all ranks is not zero but total[s, :3], on a mass total[s, 3] (0: nothing to do): the mean acceleration is taken
-    off forces, velocities and the sums (s, 7) over all ranks that `half_kick` began; `count` (s,) particles of each species."""
-    kinds = mass.shape[0]
+    """After the half kick of forces whose sum over all ranks is not zero but total[s, :3]: the mean acceleration is taken off forces, velocities and the sums (s, 7) over
+    all ranks that `half_kick` began, where total[s, 3] is not 0; `count` (s,) particles of each species."""
+    kinds, whole = mass.shape[0], 0.0
     if total[kinds, 3] == 0.0:
         return
-    take_off(total[kinds, 0] / total[kinds, 3], total[kinds, 1] / total[kinds, 3], total[kinds, 2] / total[kinds, 3], n, species, mass, half_step, velocity, force)
+    for s in range(kinds):
+        whole += mass[s] * count[s]
+    take_off(total[kinds, 0] / whole, total[kinds, 1] / whole, total[kinds, 2] / whole, n, species, mass, half_step, velocity, force)
     for s in range(kinds):
         m = mass[s] * count[s]
         for k in range(3):
-            acceleration = total[kinds, k] / total[kinds, 3]
+            acceleration = total[kinds, k] / whole
             change = half_step * acceleration
             total[s, 0] -= change * total[s, 1 + k] - 0.5 * m * change * change
             total[s, 1 + k] -= m * change

@@ -12,15 +12,17 @@ FAST = {"contract", "arcp", "nsz"}
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST)
-def spread(position, charge, n, scale, low, period, first, last, order, table, planes, rows, brick):
-    """Adds charge * weight of particles [0, n) to the flat `brick`; returns how many lay outside it (they are left out).
+def spread(position, species, species_charge, n, scale, low, period, first, last, order, table, planes, rows, charge, brick):
+    """The flat `brick` becomes the sum of charge * weight of particles [0, n); returns how many lay outside it (they are left out).
 
-    position (n, 3) angstrom; scale (3,) mesh points per angstrom; low, period (3,) in mesh units: coordinates are brought into [low, low + period);
+    position (n, 3) angstrom; species (n,), species_charge (s,): of which charge (n,) is made; scale (3,) mesh points per angstrom; low, period (3,) in mesh units: coordinates are brought into [low, low + period);
     first, last (3,) int64: lowest and highest floor(u) of the brick; planes, rows int64: where in the brick the mesh's planes and rows begin, from
     first - (order - 1) on."""
     outside = 0
     wx, wy, wz = np.empty(8), np.empty(8), np.empty(8)
+    brick[:] = 0.0
     for i in range(n):
+        charge[i] = species_charge[species[i]]
         ux, uy, uz = position[i, 0] * scale[0], position[i, 1] * scale[1], position[i, 2] * scale[2]
         ux -= math.floor((ux - low[0]) / period[0]) * period[0]
         uy -= math.floor((uy - low[1]) / period[1]) * period[1]
@@ -60,13 +62,14 @@ def spread(position, charge, n, scale, low, period, first, last, order, table, p
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST)
-def gather(position, charge, n, scale, low, period, first, last, order, table, slope, planes, rows, brick, out):
-    """out[i] = minus charge times the gradient of the potential in `brick` (eV/e at mesh points), eV/angstrom, shape (n, 3); arguments as in `spread`."""
+def gather(position, charge, n, scale, low, period, first, last, order, table, slope, planes, rows, brick, out, net):
+    """out[i] += minus charge times the gradient of the potential in `brick` (eV/e at mesh points), eV/angstrom, shape (n, 3); net (3,) = sum of what was added;
+    other arguments as in `spread`."""
     wx, wy, wz = np.empty(8), np.empty(8), np.empty(8)
     dx, dy, dz = np.empty(8), np.empty(8), np.empty(8)
     s1, s2, sx, sy, sz = np.empty(8), np.empty(8), np.empty(8), np.empty(8), np.empty(8)
+    net[:] = 0.0
     for i in range(n):
-        out[i, 0], out[i, 1], out[i, 2] = 0.0, 0.0, 0.0
         ux, uy, uz = position[i, 0] * scale[0], position[i, 1] * scale[1], position[i, 2] * scale[2]
         ux -= math.floor((ux - low[0]) / period[0]) * period[0]
         uy -= math.floor((uy - low[1]) / period[1]) * period[1]
@@ -112,9 +115,13 @@ def gather(position, charge, n, scale, low, period, first, last, order, table, s
             ax += sx[k] * wz[k]
             ay += sy[k] * wz[k]
             az += sz[k] * dz[k]
-        out[i, 0] = -charge[i] * scale[0] * ax
-        out[i, 1] = -charge[i] * scale[1] * ay
-        out[i, 2] = -charge[i] * scale[2] * az
+        ax, ay, az = -charge[i] * scale[0] * ax, -charge[i] * scale[1] * ay, -charge[i] * scale[2] * az
+        out[i, 0] += ax
+        out[i, 1] += ay
+        out[i, 2] += az
+        net[0] += ax
+        net[1] += ay
+        net[2] += az
     return 0
 
 
@@ -146,8 +153,8 @@ def unpack_planes(message, planes, ny, nz, rows, columns, brick):
             at += columns
 
 
-@njit(cache=True, error_model="numpy", fastmath=FAST)
-def add_planes(source, source_planes, source_ny, source_nz, planes, first_y, first_z, rows, columns, slab):
+@inner(fastmath=FAST)
+def lay_planes(source, source_planes, source_ny, source_nz, planes, first_y, first_z, rows, columns, slab):
     """Adds planes of a flat source (a brick, or a message) to planes of a slab (nx, ny, nz), rows and columns wrapped round the mesh as often as needed.
     source_planes, planes: which plane of the source goes to which of the slab; first_y, first_z: mesh point of row and column 0, in [0, ny) and [0, nz)."""
     ny, nz = slab.shape[1], slab.shape[2]
@@ -168,8 +175,14 @@ def add_planes(source, source_planes, source_ny, source_nz, planes, first_y, fir
 
 
 @njit(cache=True, error_model="numpy", fastmath=FAST)
-def take_planes(slab, planes, first_y, first_z, rows, columns, target, target_planes, target_ny, target_nz):
-    """The way back of `add_planes`: copies the slab's points to the planes of a flat target."""
+def add_planes(source, source_planes, source_ny, source_nz, planes, first_y, first_z, rows, columns, slab):
+    """As `lay_planes`."""
+    lay_planes(source, source_planes, source_ny, source_nz, planes, first_y, first_z, rows, columns, slab)
+
+
+@inner(fastmath=FAST)
+def lift_planes(slab, planes, first_y, first_z, rows, columns, target, target_planes, target_ny, target_nz):
+    """The way back of `lay_planes`: copies the slab's points to the planes of a flat target."""
     ny, nz = slab.shape[1], slab.shape[2]
     for a in range(planes.size):
         y = first_y
@@ -187,46 +200,10 @@ def take_planes(slab, planes, first_y, first_z, rows, columns, target, target_pl
             y = y + 1 if y + 1 < ny else 0
 
 
-@inner(fastmath=FAST)
-def _sum_forces(force, species, mass, n, total):
-    """total (4,) = sum of force [0, n) and of the mass (by species) that it acts on."""
-    fx, fy, fz, m = 0.0, 0.0, 0.0, 0.0
-    for i in range(n):
-        fx += force[i, 0]
-        fy += force[i, 1]
-        fz += force[i, 2]
-        m += mass[species[i]]
-    total[0], total[1], total[2], total[3] = fx, fy, fz, m
-
-
-@inner(fastmath=FAST)
-def _add_forces(force, species, mass, n, acceleration, out):
-    """out [0, n) += force - mass * acceleration (3,)."""
-    for i in range(n):
-        m = mass[species[i]]
-        out[i, 0] += force[i, 0] - m * acceleration[0]
-        out[i, 1] += force[i, 1] - m * acceleration[1]
-        out[i, 2] += force[i, 2] - m * acceleration[2]
-
-
 @njit(cache=True, error_model="numpy", fastmath=FAST)
-def settle_forces(force, species, mass, n, remove, total, out):
-    """out [0, n) += force, without their mean acceleration where `remove` says so; total (4,) = sum of force and of the mass (by species) that it acts on, before."""
-    _sum_forces(force, species, mass, n, total)
-    acceleration = np.zeros(3)
-    if remove:
-        for k in range(3):
-            acceleration[k] = total[k] / total[3]
-    _add_forces(force, species, mass, n, acceleration, out)
-
-
-@njit(cache=True, error_model="numpy")
-def begin(species, charge, n, out, brick):
-    """out (n,) = charge (s,) of the species (cap,) of each row; the points of a flat brick become 0."""
-    for i in range(n):
-        out[i] = charge[species[i]]
-    for k in range(brick.size):
-        brick[k] = 0.0
+def take_planes(slab, planes, first_y, first_z, rows, columns, target, target_planes, target_ny, target_nz):
+    """As `lift_planes`."""
+    lift_planes(slab, planes, first_y, first_z, rows, columns, target, target_planes, target_ny, target_nz)
 
 
 def influence_function(sx, sy, sz, out):

@@ -17,10 +17,14 @@ load, store, splat = _EIGHT.load, _EIGHT.store, _EIGHT.splat
 @functools.cache
 def make_spread(order):
     @njit(cache=True, nogil=True, error_model="numpy")
-    def spread(position, charge, n, scale, low, period, first, last, table, planes, rows, brick):
+    def spread(position, species, species_charge, n, scale, low, period, first, last, table, planes, rows, charge, brick):
         outside = 0
         bx, by = np.empty(8), np.empty(8)
+        for k in range(brick.size):
+            brick[k] = 0.0
         for i in range(n):
+            q = species_charge[species[i]]
+            charge[i] = q
             ux, uy, uz = position[i, 0] * scale[0], position[i, 1] * scale[1], position[i, 2] * scale[2]
             ux -= math.floor((ux - low[0]) / period[0]) * period[0]
             uy -= math.floor((uy - low[1]) / period[1]) * period[1]
@@ -39,7 +43,7 @@ def make_spread(order):
                 wx = fma(wx, fx, row)
                 wy = fma(wy, fy, row)
                 wz = fma(wz, fz, row)
-            store(bx, 0, wx * charge[i])
+            store(bx, 0, wx * q)
             store(by, 0, wy)
             for jx in range(order):
                 v = wz * bx[jx]
@@ -54,11 +58,11 @@ def make_spread(order):
 @functools.cache
 def make_gather(order):
     @njit(cache=True, nogil=True, error_model="numpy")
-    def gather(position, charge, n, scale, low, period, first, last, table, slope, planes, rows, brick, out):
+    def gather(position, charge, n, scale, low, period, first, last, table, slope, planes, rows, brick, out, net):
         bx, by, cx, cy = np.empty(8, brick.dtype), np.empty(8, brick.dtype), np.empty(8, brick.dtype), np.empty(8, brick.dtype)
         zero = splat(brick.dtype.type(0.0))
+        sx, sy, sz = 0.0, 0.0, 0.0
         for i in range(n):
-            out[i, 0], out[i, 1], out[i, 2] = 0.0, 0.0, 0.0
             ux, uy, uz = position[i, 0] * scale[0], position[i, 1] * scale[1], position[i, 2] * scale[2]
             ux -= math.floor((ux - low[0]) / period[0]) * period[0]
             uy -= math.floor((uy - low[1]) / period[1]) * period[1]
@@ -99,7 +103,12 @@ def make_gather(order):
                 ax = fma(value, cx[jx], ax)
                 ay = fma(along, bx[jx], ay)
                 az = fma(value, bx[jx], az)
-            out[i, 0] = -charge[i] * scale[0] * total(ax * wz)
-            out[i, 1] = -charge[i] * scale[1] * total(ay * wz)
-            out[i, 2] = -charge[i] * scale[2] * total(az * dz)
+            x, y, z = -charge[i] * scale[0] * total(ax * wz), -charge[i] * scale[1] * total(ay * wz), -charge[i] * scale[2] * total(az * dz)
+            out[i, 0] += x
+            out[i, 1] += y
+            out[i, 2] += z
+            sx += x
+            sy += y
+            sz += z
+        net[0], net[1], net[2] = sx, sy, sz
     return gather

@@ -4,7 +4,8 @@ working out a pair once more.
 The list of a cluster holds every owned particle near it, those before it too, and gives force to its own four alone; the ghosts, which come as a half shell, stand
 behind in groups of their own and get their forces. No vector is left out: to look for those without a pair would take longer. Signature, units and sums are those of
 `pair_source`; a pair of owned particles is met twice and observed with half its weight."""
-from .pair_source import BLOCK, VIRIAL, definition, distance_lines, energy_lines, flushed, header, indented, interleaved, pair_lines, parameter_names, place_lines, used_parameters
+from .pair_arguments import BRING_BACK, definition
+from .pair_source import BLOCK, VIRIAL, distance_lines, energy_lines, flushed, header, indented, interleaved, pair_lines, parameter_names, place_lines, used_parameters
 
 
 def full_source(plan):
@@ -76,4 +77,5 @@ def full_source(plan):
     if observe:
         for k in range(8):
             observed[k] = total(load(sums, {lanes} * k))
+{BRING_BACK}
 '''

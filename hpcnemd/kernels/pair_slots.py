@@ -3,7 +3,7 @@ import math
 
 import numpy as np
 
-from . import njit
+from . import inner, njit
 
 FAR = 1.0e6         # where empty slots stand: beyond every cutoff from all particles, from each other, and from the dummy at -FAR
 
@@ -26,8 +26,8 @@ def follow_owners(slot_row, begin, slots, base, index, first, start, first_route
             route[s - begin] = of[k]
 
 
-@njit(cache=True, error_model="numpy")
-def gather_positions(position, slot_row, route, shift, owned_slots, slots, receiving, x, y, z, rows, force):
+@inner
+def lay_out_positions(position, slot_row, route, shift, owned_slots, slots, receiving, x, y, z, rows, force):
     """Coordinates of the owned slots into x, y, z and of all slots into rows (flat, 4 a slot); forces (flat, 4 a slot) of the slots from `receiving` on, which
     get some as j, become zero. Ghosts are shifted by their route, see `follow_owners`. Slot `slots` is the dummy that fills lists up."""
     for s in range(owned_slots):
@@ -49,6 +49,12 @@ def gather_positions(position, slot_row, route, shift, owned_slots, slots, recei
         force[k] = 0.0
 
 
+@njit(cache=True, error_model="numpy")
+def gather_positions(position, slot_row, route, shift, owned_slots, slots, receiving, x, y, z, rows, force):
+    """As `lay_out_positions`, for threads that share the pairs afterwards."""
+    lay_out_positions(position, slot_row, route, shift, owned_slots, slots, receiving, x, y, z, rows, force)
+
+
 def fraction_periods(lengths, span, cutoff):
     """(3,) periods of the fixed-point positions: the least doubling of each length in which no difference of positions is mistaken for a shorter one.
 
@@ -59,7 +65,7 @@ def fraction_periods(lengths, span, cutoff):
 
 
 def whole_units(upright, per_length, lengths, tilts):
-    """(n, 3) whole numbers, as float64, for `gather_fractions` with a per_length of 1: positions in a tilted cell, from upright coordinates (n, 3). Images differ
+    """(n, 3) whole numbers, as float64, for `lay_out_fractions` with a per_length of 1: positions in a tilted cell, from upright coordinates (n, 3). Images differ
     by the same numbers wherever they stand: lengths and `tilts` (xy, xz, yz) are whole numbers of units, too."""
     out = np.floor(upright * per_length + 0.5)
     y, z = out[:, 1].copy(), out[:, 2].copy()
@@ -70,9 +76,9 @@ def whole_units(upright, per_length, lengths, tilts):
     return out
 
 
-@njit(cache=True, error_model="numpy")
-def gather_fractions(position, slot_row, route, shift, owned_slots, slots, receiving, per_length, middle, x, y, z, rows, force):
-    """As gather_positions with int32 coordinates: position times per_length (3,) = 2^32 / period, to the nearest integer modulo 2^32.
+@inner
+def lay_out_fractions(per_length, middle, position, slot_row, route, shift, owned_slots, slots, receiving, x, y, z, rows, force):
+    """As lay_out_positions with int32 coordinates: position times per_length (3,) = 2^32 / period, to the nearest integer modulo 2^32.
     Around middle (3,), the middle of the box in these units, stand the particles. Half a period from it in one axis (empty slots, another axis for each
     lane) or in all three (the dummy) there is nothing within the cutoff."""
     opposite = 2147483648.0
@@ -99,7 +105,13 @@ def gather_fractions(position, slot_row, route, shift, owned_slots, slots, recei
 
 
 @njit(cache=True, error_model="numpy")
-def scatter_forces(force_rows, slot_row, owned_slots, slots, receiving, force, fx, fy, fz):
+def gather_fractions(per_length, middle, position, slot_row, route, shift, owned_slots, slots, receiving, x, y, z, rows, force):
+    """As `lay_out_fractions`, for threads that share the pairs afterwards."""
+    lay_out_fractions(per_length, middle, position, slot_row, route, shift, owned_slots, slots, receiving, x, y, z, rows, force)
+
+
+@inner
+def bring_back(force_rows, slot_row, owned_slots, slots, receiving, force, fx, fy, fz):
     """force_rows (n, 3) += forces of the slots: what they got as j (force, from the slot `receiving` on) and, for owned ones, as i (fx, fy, fz)."""
     for s in range(slots):
         row = slot_row[s]
@@ -117,6 +129,12 @@ def scatter_forces(force_rows, slot_row, owned_slots, slots, receiving, force, f
             force_rows[row, 0] += force[4 * s]
             force_rows[row, 1] += force[4 * s + 1]
             force_rows[row, 2] += force[4 * s + 2]
+
+
+@njit(cache=True, error_model="numpy")
+def scatter_forces(force_rows, slot_row, owned_slots, slots, receiving, force, fx, fy, fz):
+    """As `bring_back`, after threads have shared the pairs."""
+    bring_back(force_rows, slot_row, owned_slots, slots, receiving, force, fx, fy, fz)
 
 
 @njit(cache=True, error_model="numpy")

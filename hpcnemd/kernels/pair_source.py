@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .coefficients import EXP2_DEGREE
+from .pair_arguments import BRING_BACK, definition
 
 LOG2_E = 1.4426950408889634
 MAGIC = {"double": 1.5 * 2**52, "mixed": 1.5 * 2**23}           # adding it rounds to an integer, which then stands in the low bits
@@ -214,19 +215,6 @@ def indented(lines, depth):
     return "\n".join("    " * depth + line for line in lines)
 
 
-def arguments(plan):
-    """{name: numba's signature text} of a kernel's arguments. `pointer`, `reach`: where each group of the list begins, and how far it is gone through; `unit_x` ...: length
-    of one unit of the integer positions."""
-    real, place = ("f4", "i4") if plan.mixed else ("f8", "f8")
-    kinds = {"observe": "b1", "x": f"{place}[::1]", "y": f"{place}[::1]", "z": f"{place}[::1]", "rows": f"{place}[::1]", "species": "i4[::1]", "foremost": "i8", "clusters": "i8", "kinds": "i8",
-             "pointer": "i8[::1]", "reach": "i8[::1]", "neighbour": "i4[::1]", "parameters": f"{real}[::1]", "partners": f"{real}[::1]"}
-    kinds.update({f"unit_{axis}": real for axis in "xyz"} if plan.mixed else {})
-    kinds.update(dict.fromkeys(("cutoff2", "scale", "beta", "switch_start", "switch_inverse"), real))
-    kinds.update(dict.fromkeys(("P", "Q", "E", "pieces"), f"{real}[::1]"))
-    kinds.update(dict.fromkeys(("force", "fx", "fy", "fz", "observed"), "f8[::1]"))
-    return {**kinds, "work": f"{real}[::1]", "place": "i4[::1]", "sums": "f8[::1]"} if plan.vector else kinds
-
-
 def scratch(plan):
     """Work space that a kernel's last arguments want, one set for each thread: nothing for plain code.
 
@@ -236,13 +224,6 @@ def scratch(plan):
     lanes = 4 * plan.rows
     turns = (BLOCK + 4) // plan.rows + plan.unroll
     return np.ones(turns * lanes * len(KEPT), np.float32 if plan.mixed else np.float64), np.zeros(BLOCK + 4 + plan.rows, np.int32), np.zeros(8 * lanes)
-
-
-def definition(plan):
-    """One signature per kernel, compiled when the kernel's file is imported."""
-    takes = arguments(plan)
-    return f'''@njit("void({", ".join(takes.values())})", cache=True, nogil=True, error_model="numpy")
-def kernel({", ".join(takes)}):'''
 
 
 def source(plan):
@@ -355,6 +336,7 @@ def _vector_source(plan):
     if observe:
         for k in range(8):
             observed[k] = total(load(sums, {lanes} * k))
+{BRING_BACK}
 '''
 
 
@@ -439,4 +421,5 @@ from numpy import {"float32" if plan.mixed else "float64"} as real, int32
                 for i in range(b, b + 4):
 {_of_precision(plan, indented(loop, 5))}
 {indented(back, 4)}
+{BRING_BACK}
 '''

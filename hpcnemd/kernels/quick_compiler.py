@@ -45,11 +45,12 @@ def _optimize_functions(library, module):
 
 
 def _sparing(get_executable):
-    """`CPUContext.get_executable`, which asks for machine code, for functions with an entry from Python only."""
+    """`CPUContext.get_executable`, which asks for machine code, for functions with an entry from Python only. One that comes from the cache has its own,
+    whatever the flags of the function for which it is looked up."""
     @functools.wraps(get_executable)
     def executable(context, library, fndesc, env):
         flags = targetconfig.ConfigStack.top_or_none()
-        if flags is None or not flags.no_cpython_wrapper:
+        if flags is None or not flags.no_cpython_wrapper or library._finalized:
             return get_executable(context, library, fndesc, env)
         library.only_linked = True
         return fndesc.qualname.join                     # numba wants a builtin function; numbers and arrays are a TypeError for this one

@@ -219,23 +219,29 @@ def lines(data, outer, n, inner, factors, twiddle, direction, work):
     _lines(data, outer, n, inner, factors, twiddle, direction, work)
 
 
-@njit(cache=True, error_model="numpy")
-def multiply(spectrum, influence):
-    """spectrum (2 n,), real and imaginary parts in turn, *= influence (n,), in place."""
+@inner
+def _multiply(spectrum, influence):
+    """As `multiply`."""
     for k in range(influence.size):
         spectrum[2 * k] *= influence[k]
         spectrum[2 * k + 1] *= influence[k]
 
 
 @njit(cache=True, error_model="numpy")
-def real_mesh(direction, slab, influence, nx, ny, nz, modes, spectrum, along_x, fx, tx, fy, ty, fz, tz, factor, work):
+def multiply(spectrum, influence):
+    """spectrum (2 n,), real and imaginary parts in turn, *= influence (n,), in place."""
+    _multiply(spectrum, influence)
+
+
+@inner
+def transform_mesh(direction, slab, influence, nx, ny, nz, modes, spectrum, along_x, fx, tx, fy, ty, fz, tz, factor, work):
     """FORWARD: real mesh (nx, ny, nz) to spectrum (nx, ny, modes = nz // 2 + 1) as pairs of numbers, both flat: along z and y, and where along_x is 1 (not 0) along x.
 
     BACKWARD: the way back, times `factor`, of the spectrum times `influence` (modes of the mesh,) or, where that is empty, of the spectrum itself, which is
     spoiled. Imaginary parts that a real mesh cannot have are left out. One function for both: what it calls is compiled into every caller."""
     rows, most, zero, half = nx * ny, width_of(nz), work.dtype.type(0.0), work.dtype.type(0.5)
     if direction == BACKWARD:
-        multiply(spectrum, influence)
+        _multiply(spectrum, influence)
         _lines(spectrum, along_x, nx, 2 * ny * modes, fx, tx, direction, work)
         _lines(spectrum, nx, ny, 2 * modes, fy, ty, direction, work)
     for k in range(0, LANES, 2):
@@ -322,3 +328,9 @@ def real_mesh(direction, slab, influence, nx, ny, nz, modes, spectrum, along_x, 
     if direction == FORWARD:
         _lines(spectrum, nx, ny, 2 * modes, fy, ty, direction, work)
         _lines(spectrum, along_x, nx, 2 * ny * modes, fx, tx, direction, work)
+
+
+@njit(cache=True, error_model="numpy")
+def real_mesh(direction, slab, influence, nx, ny, nz, modes, spectrum, along_x, fx, tx, fy, ty, fz, tz, factor, work):
+    """As `transform_mesh`."""
+    transform_mesh(direction, slab, influence, nx, ny, nz, modes, spectrum, along_x, fx, tx, fy, ty, fz, tz, factor, work)

@@ -14,10 +14,13 @@ def open_whole(n, species, position, velocity, force, inverse_mass, scale, strea
 
 
 @njit(cache=True, error_model="numpy", fastmath=FAST)
-def close_whole(n, species, velocity, force, inverse_mass, sums, scale, stream, kick, axis, step, drive_kind, value, norm, bath, bath_numbers, bath_velocity, bath_mass, on,
-                mass, charge, count, group, group_mass, group_charge, kinetic, numbers):
-    """On one rank, which needs no sum over ranks between them: `half_kick`, `closing_numbers` and `close_step`. Returns whether the sums were finite."""
+def close_whole(n, species, velocity, force, inverse_mass, sums, reduced, settle, scale, stream, kick, axis, step, drive_kind, value, norm, bath, bath_numbers, bath_velocity,
+                bath_mass, on, mass, charge, count, group, group_mass, group_charge, kinetic, numbers):
+    """On one rank, which needs no sum over ranks between them: `half_kick` and what `close_shared` does; `sums` (s, 7) are the rows of `reduced` (s + 1, 7) but the last.
+    Returns whether the sums were finite."""
     half_kick(n, species, velocity, force, inverse_mass, 0.5 * step, sums)
+    if settle:
+        settle_kick(reduced, n, species, mass, count, 0.5 * step, velocity, force)
     finite = closing_numbers(sums, drive_kind, value, norm, bath, bath_numbers, bath_velocity, bath_mass, on, step, axis, mass, charge, count, group, group_mass,
                              group_charge, kinetic, stream, numbers, scale, kick)
     if finite and (bath != 0 or drive_kind != 0):

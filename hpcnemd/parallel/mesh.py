@@ -10,6 +10,7 @@ import numpy as np
 
 from ..kernels import mesh as kernels
 from ..kernels import transform
+from ..kernels.round_trip import BACK, THERE, round_trip
 from ..kernels.simd import choose_path
 from .persistent import Messages
 from .serial import SerialComm
@@ -47,9 +48,9 @@ class SlabFFT:
         self.flat = self.spectrum.reshape(-1).view(self.real)       # pairs of numbers
         self.vector = choose_path(path) != "plain"
         if self.vector:
-            self._plans = [array for points in self.shape for array in transform.plan(points, self.real)]
-            self._work = transform.workspace(max(self.shape), self.real)
-            self._sizes, self._factor = (self.nx, ny, nz, self.modes), self.real.type(1.0 / (nx * ny * nz))
+            self.plans = [array for points in self.shape for array in transform.plan(points, self.real)]
+            self.work = transform.workspace(max(self.shape), self.real)
+            self._sizes, self.factor = (self.nx, ny, nz, self.modes), self.real.type(1.0 / (nx * ny * nz))
         if comm.size > 1:
             self._half = np.empty((self.nx, ny, self.modes), kind)
             self._by_x = np.empty(self._half.size, kind)
@@ -77,14 +78,14 @@ class SlabFFT:
             # blocks arrive in the order of x, that is as planes of the spectrum
             self.comm.Alltoallv([self._by_x.view(self.real), self._part_x], [self.flat, self._part_y])
         if self.vector:
-            transform.lines(self.flat, 1, self.shape[0], 2 * self.ny * self.modes, *self._plans[:2], transform.FORWARD, self._work)
+            transform.lines(self.flat, 1, self.shape[0], 2 * self.ny * self.modes, *self.plans[:2], transform.FORWARD, self.work)
         elif self.ny:
             np.fft.fft(spectrum, axis=0, out=spectrum)
         return spectrum
 
     def _real(self, direction, slab, influence, spectrum, along_x):
-        transform.real_mesh(direction, slab.reshape(-1), NOTHING[self.real] if influence is None else influence, *self._sizes, spectrum, along_x, *self._plans,
-                            self._factor, self._work)
+        transform.real_mesh(direction, slab.reshape(-1), NOTHING[self.real] if influence is None else influence, *self._sizes, spectrum, along_x, *self.plans,
+                            self.factor, self.work)
 
     def backward(self, spectrum, slab, influence=None):
         """Collective. The inverse of `forward`, normalised, into `slab`, of the spectrum times `influence` (flat, one for each of its numbers); `spectrum` must be
@@ -96,7 +97,7 @@ class SlabFFT:
             transform.multiply(self.flat, influence)
         half = self._half if self.comm.size > 1 else spectrum
         if self.vector:
-            transform.lines(self.flat, 1, self.shape[0], 2 * self.ny * self.modes, *self._plans[:2], transform.BACKWARD, self._work)
+            transform.lines(self.flat, 1, self.shape[0], 2 * self.ny * self.modes, *self.plans[:2], transform.BACKWARD, self.work)
         elif self.ny:
             np.fft.ifft(spectrum, axis=0, out=spectrum)
         if self.comm.size > 1:
@@ -182,8 +183,12 @@ class DistributedMesh:
         self._packed = to_slabs[:1] if self.whole else to_slabs         # the same for all where all have the whole mesh
         self._deposit = Messages(comm, [(p.message, p.rank) for p in from_bricks], [((self._packed[0] if self.whole else p).message, p.rank) for p in to_slabs], TAG_DEPOSIT)
         self._collect = None if self.whole else Messages(comm, [(p.message, p.rank) for p in to_slabs], [(p.message, p.rank) for p in from_bricks], TAG_COLLECT)
-        piece = self._receives[comm.rank]
-        self._own = (piece.slab_planes, piece.first_y, piece.first_z, piece.rows, piece.columns) if self.whole else None
+        piece, brick, fft = self._receives[comm.rank], self.brick, self.fft
+        if self.whole:
+            self._own = piece.slab_planes, piece.first_y, piece.first_z, piece.rows, piece.columns
+        if self.whole and fft.vector:
+            self._there = (comm.size == 1, brick.points, piece.brick_planes, brick.ny, brick.nz, *self._own, self.slab, self.slab.reshape(-1), fft.modes, fft.flat)
+            self._back = (*fft.plans, fft.factor, fft.work, brick.potential)
 
     def _piece(self, brick, x0, x1, rank):
         """What a brick and the slab [x0, x1) share, or None: see `_Piece`."""
@@ -210,6 +215,24 @@ class DistributedMesh:
             if piece is not None:
                 kernels.add_planes(*self._source(piece), piece.slab_planes, piece.first_y, piece.first_z, piece.rows, piece.columns, self.slab)
         return self.slab
+
+    def convolve(self, influence, look=None):
+        """Collective, after `send`. The brick's potential: `deposit`, the spectrum times `influence` (flat, one for each of its numbers), `collect`. Returns `look(spectrum)`,
+        before it is multiplied, where a function is given. One call where this rank transforms the whole mesh."""
+        if not (self.whole and self.fft.vector):
+            spectrum = self.fft.forward(self.deposit())
+            found = look(spectrum) if look else None
+            self.collect(self.fft.backward(spectrum, self.slab, influence))
+            return found
+        if self.comm.size > 1:
+            self.deposit()
+        if look is None:
+            round_trip(THERE + BACK, *self._there, influence, *self._back)
+            return None
+        round_trip(THERE, *self._there, influence, *self._back)
+        found = look(self.fft.spectrum)
+        round_trip(BACK, *self._there, influence, *self._back)
+        return found
 
     def collect(self, slab):
         """Collective. Fills the brick with the slabs' points."""

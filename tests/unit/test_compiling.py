@@ -53,6 +53,32 @@ def test_all_kernels_of_a_run_are_compiled_ahead_and_none_twice():
     assert said["late"] == {} and said["compiled"] > 30
 
 
+LEAF = """
+import numpy as np
+from hpcnemd.kernels import inner
+from hpcnemd.kernels.integrate import largest_displacement
+from numba import njit
+
+@inner
+def between(n, position, reference, stretch):
+    return largest_displacement(n, position, reference, stretch)
+
+@njit
+def outermost(n, position, reference, stretch):
+    return between(n, position, reference, stretch)
+
+numbers = 2, np.ones((2, 3)), np.zeros((2, 3)), np.ones(3)
+print(outermost(*numbers), largest_displacement(*numbers))
+"""
+
+
+def test_a_kernel_that_another_one_takes_from_the_cache_keeps_its_entry(tmp_path):
+    for _ in range(2):                                                  # the second process finds it there
+        done = subprocess.run([sys.executable, "-c", LEAF], env=dict(os.environ, PYTHONPATH=str(ROOT), NUMBA_CACHE_DIR=str(tmp_path)), capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.split() == ["3.0", "3.0"]
+
+
 def test_what_only_kernels_call_has_no_entry_from_python():
     from hpcnemd.kernels.neighbours import column_number
     with pytest.raises(TypeError):

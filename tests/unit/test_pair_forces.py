@@ -203,7 +203,7 @@ forces = PairForces(field, kinds, box, 4.0, 0.5, coulomb=RealSpace("ewald", 0.4,
 state = State.of(box, kinds, np.array([0, 1], np.int32), np.array([[1.0, 1, 1], [3, 3, 3]]))
 forces.build(state)
 forces.compute(state, True)
-used = [forces.kernel, neighbours.sort_columns, pair_slots.gather_positions, pair_slots.scatter_forces]
+used = [forces.kernel, neighbours.sort_columns, neighbours.fill_slots, pair_slots.spread_parameters]
 print(sum(sum(k.stats.cache_hits.values()) for k in used), sum(sum(k.stats.cache_misses.values()) for k in used), *state.force[:2].ravel())
 """
     environment = dict(os.environ, NUMBA_CACHE_DIR=str(tmp_path), HPCNEMD_KERNELS="auto")

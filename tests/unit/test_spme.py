@@ -78,21 +78,25 @@ def test_spread_and_gather_against_numpy(path, shape, order):
     spme = Spme(settings(shape, order), box, kinds, WholeBox(box), path=path)
     want, gradient = oracle_mesh(position, charge, box, shape, order)
     mesh = spme.mesh
-    mesh.brick.points[:] = 0.0
-    assert spme.spread(position, charge, len(charge), mesh.brick.points) == 0
+    mesh.brick.points[:] = 1.0
+    found = np.empty(len(charge))
+    assert spme.spread(position, species, kinds.charge, len(charge), found, mesh.brick.points) == 0
+    assert np.array_equal(found, charge)
     mesh.send()
     np.testing.assert_allclose(mesh.deposit(), want, rtol=0, atol=1e-13)
     potential = np.random.default_rng(2).standard_normal(shape)
     mesh.collect(potential)
-    force = np.empty((len(charge), 3))
-    spme.gather(position, charge, len(charge), mesh.brick.points, force)
+    force, net = np.ones((len(charge), 3)), np.empty(3)
+    spme.gather(position, charge, len(charge), mesh.brick.points, force, net)
+    force -= 1.0
+    np.testing.assert_allclose(net, force.sum(axis=0), rtol=0, atol=1e-12 * len(charge))
     oracle = np.stack([-charge * np.einsum("ixyz,xyz->i", g, potential) for g in gradient], axis=1)
     np.testing.assert_allclose(force, oracle, rtol=0, atol=1e-12 * np.abs(oracle).max())
 
 
 def test_brick_of_a_part_holds_what_its_particles_touch():
     """A domain in the middle of the box, particles up to the margin outside it, and one beyond."""
-    box, kinds, _, _ = random_ions(5, (20.0, 20.0, 20.0))
+    box, kinds, species, _ = random_ions(5, (20.0, 20.0, 20.0))
     lower, upper = np.array([5.0, 0.0, 12.0]), np.array([9.0, 20.0, 20.0])
     mesh = DistributedMesh(SerialComm(), (20, 24, 18), 6, box.lengths, lower, upper, 1.0)
     place = (mesh.brick.scale, mesh.brick.low, mesh.brick.period, mesh.brick.first, mesh.brick.last)
@@ -100,12 +104,13 @@ def test_brick_of_a_part_holds_what_its_particles_touch():
     charge = np.linspace(1, 2, len(corners))
     from hpcnemd.kernels.mesh import spread
     table = spline_table(6)[0]
-    assert spread(corners, charge, len(charge), *place, 6, table, mesh.brick.planes, mesh.brick.rows, mesh.brick.points) == 0
+    own, found = np.arange(len(charge), dtype=species.dtype), np.empty(len(charge))
+    assert spread(corners, own, charge, len(charge), *place, 6, table, mesh.brick.planes, mesh.brick.rows, found, mesh.brick.points) == 0
     want, _ = oracle_mesh(corners, charge, box, (20, 24, 18), 6)
     mesh.send()
     np.testing.assert_allclose(mesh.deposit(), want, rtol=0, atol=1e-13)
     far = np.array([[3.9 - 20 / 20, 3.0, 15.0]])
-    assert spread(far, charge, 1, *place, 6, table, mesh.brick.planes, mesh.brick.rows, mesh.brick.points) == 1
+    assert spread(far, own, charge, 1, *place, 6, table, mesh.brick.planes, mesh.brick.rows, found, mesh.brick.points) == 1
 
 
 @pytest.mark.parametrize("name, cell", [("rock salt", rock_salt(4)), ("garnet", garnet()), ("partial charges", garnet("oxides_du_teter"))])
