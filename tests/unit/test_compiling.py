@@ -50,7 +50,7 @@ def test_all_kernels_of_a_run_are_compiled_ahead_and_none_twice():
     done = subprocess.run([sys.executable, "-W", "error", "-c", PROGRAM], env=dict(os.environ, PYTHONPATH=str(ROOT)), capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout)
-    assert said["late"] == {} and said["compiled"] > 30
+    assert said["late"] == {} and said["compiled"] > 24
 
 
 LEAF = """
