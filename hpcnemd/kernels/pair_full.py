@@ -24,6 +24,7 @@ def full_source(plan):
     # Two short loops over a block of the list: as one chain, a pair would be longer than the processor can look ahead
     near = ["q = 16 * (k - low)"] + entries(["v@ = load_rows(rows, neighbour, k + {row})"] + place + [f"store(work, q + {{at}} + {lanes * i}, {name}@)" for i, name in enumerate(kept)])
     far = ["q = 16 * (k - low)"] + entries([f"r2@ = load(work, q + {{at}} + {3 * lanes})"] + pair + [f"d{a}@ = load(work, q + {{at}} + {lanes * i})" for i, a in enumerate("xyz")] + gain)
+    one = entries(["v@ = load_rows(rows, neighbour, k + {row})"] + place + pair + gain)
     back = entries(["subtract_rows(force, neighbour, k + {row}, row_sums(s@ * dx@, s@ * dy@, s@ * dz@))"])
     wide = "widen({})" if plan.mixed else "{}"
     sums = ("us@", "uc@") + tuple(f"s@ * d{a}@ * d{b}@" for a, b in VIRIAL)
@@ -37,9 +38,7 @@ def full_source(plan):
             while low < end:
                 top = min(low + {BLOCK}, end)
                 for k in range(low, top, {step}):
-{indented(near, 5)}
-                for k in range(low, top, {step}):
-{indented(far + more, 5)}
+{indented(one + more, 5)}
 {indented(flush, 4)}
                 low = top'''
     return f'''# {plan}

@@ -108,15 +108,18 @@ def _powers(name, powers, letter):
 def distance_lines(plan):
     """Statements from r2@ to rm@ and ir@ = 1/r (or i2@ = 1/r^2). Vector code takes pairs beyond the cutoff at the cutoff, so that nothing overflows; where all that
     follows is a sum of powers of 1/r, this is zero for them."""
+    if plan.full and plan.even and plan.path == "avx512":
+        more = "h@" if plan.mixed else "fma(h@, h@, h@)"
+        return ["rm@ = r2@", "near@ = r2@ < cutoff2", "i2@ = rcp14(rm@)", "h@ = fma(-rm@, i2@, 1.0)", f"i2@ = select(near@, fma({more}, i2@, i2@), 0.0)"]
     if plan.full:
         lines = ["rm@ = r2@", "near@ = r2@ < cutoff2"]
         return lines + (["i2@ = select(near@, 1.0 / rm@, 0.0)"] if plan.even else ["ir@ = select(near@, 1.0 / sqrt(rm@), 0.0)"])
     lines = ["rm@ = minimum(r2@, cutoff2)"] if plan.vector else ["rm@ = r2@"]
     if plan.even:
         return lines + ["i2@ = 1.0 / rm@"]
-    if plan.path == "avx512":           # 14 bits, doubled once or twice
-        step = "ir@ = ir@ * (1.5 - h@ * (ir@ * ir@))"
-        return lines + ["ir@ = rsqrt14(rm@)", "h@ = rm@ * 0.5"] + [step] * (1 if plan.mixed else 2)
+    if plan.path == "avx512":           # 14 bits, made 28 or 42 by one or two terms of (1 - h)^(-1/2), with h = 1 - r2 ir^2
+        more = "ir@ * 0.5" if plan.mixed else "ir@ * fma(h@, 0.375, 0.5)"
+        return lines + ["ir@ = rsqrt14(rm@)", "h@ = fma(-(rm@ * ir@), ir@, 1.0)", f"ir@ = fma({more}, h@, ir@)"]
     return lines + ["ir@ = 1.0 / sqrt(rm@)"]
 
 
@@ -255,7 +258,7 @@ def header(plan):
     """Lines above a vector kernel: what it takes its functions from."""
     lanes = 4 * plan.rows
     found = ["import numpy as np", "from numba import int64, njit",
-              "from hpcnemd.kernels.simd import bits, fma, lanes, maximum, minimum, polynomial, power_of_two, rsqrt14, select, sqrt, to_float, total, widen",
+              "from hpcnemd.kernels.simd import bits, fma, lanes, maximum, minimum, polynomial, power_of_two, rcp14, rsqrt14, select, sqrt, to_float, total, widen",
               "from hpcnemd.kernels.simd_rows import rows as row_functions", "",
               f"_lanes, _few, _rows = lanes({lanes}), lanes({plan.rows}), row_functions({plan.rows})",
               "load, splat, store, load_few, store_few = _lanes.load, _lanes.splat, _lanes.store, _few.load, _few.store"]

@@ -4,8 +4,7 @@ The auto-vectoriser leaves cluster loops an order of magnitude slower; here ever
 caches the result. Element types come from the arguments; functions that make vectors (`load`, `splat`, ...) stand in `lanes(n)`.
 No floating-point flag that would reorder or contract is set: the bits depend on the source text only, and fma appears where it is written.
 `fma` is llvm.fmuladd: one instruction where the processor has it, a multiplication and an addition elsewhere (llvm.fma would call a library).
-Paths: "plain" (ordinary numba code, any processor), "avx2" (x86 with AVX2 and FMA), "avx512" (F, DQ, BW, VL). Only `rsqrt14`
-needs AVX-512."""
+Paths: "plain" (ordinary numba code, any processor), "avx2" (x86 with AVX2 and FMA), "avx512" (F, DQ, BW, VL); the last is for `rsqrt14` and `rcp14`."""
 import functools
 import operator
 import os
@@ -340,15 +339,20 @@ def widen(typing, v):
     return out(v), lambda context, builder, sig, args: builder.fpext(args[0], llvm_vector(out))
 
 
-@intrinsic
-def rsqrt14(typing, a):
-    """1/sqrt of each lane to 14 bits. AVX-512 only."""
-    def code(context, builder, sig, args):
-        size = BYTES[a.element]
-        mask = ir.IntType(max(8, a.n))
-        name = f"llvm.x86.avx512.rsqrt14.{'pd' if size == 8 else 'ps'}.{8 * size * a.n}"
-        return call(builder, name, llvm_vector(a), [args[0], ir.Constant(llvm_vector(a), None), ir.Constant(mask, -1)])
-    return a(a), code
+def _to_14_bits(name, doc):
+    @intrinsic
+    def function(typing, a):
+        def code(context, builder, sig, args):
+            size, mask = BYTES[a.element], ir.IntType(max(8, a.n))
+            which = f"llvm.x86.avx512.{name}.{'pd' if size == 8 else 'ps'}.{8 * size * a.n}"
+            return call(builder, which, llvm_vector(a), [args[0], ir.Constant(llvm_vector(a), None), ir.Constant(mask, -1)])
+        return a(a), code
+    function.__doc__ = doc
+    return function
+
+
+rsqrt14 = _to_14_bits("rsqrt14", "1/sqrt of each lane to 14 bits. AVX-512 only.")
+rcp14 = _to_14_bits("rcp14", "1 over each lane to 14 bits. AVX-512 only.")
 
 
 @intrinsic
