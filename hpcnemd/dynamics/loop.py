@@ -102,13 +102,13 @@ def settle_lists(sim, votes, stop, moved=None):
         vote = Vote(sim.comm, votes)
         refresh(sim.domain, state, images)
         moved, stop = vote.result()
-    if not moved < max(sim.domain.halo_width, sim.forces.skin) ** 2:
-        check_halo(sim.domain, state, sim.reference * sim.stretch, sim.forces.skin, sim.step + 1)     # names the particles
-    closer = 2.0 * math.sqrt(moved)
-    if not closer < sim.safe_skin:
+    closer, safe = 2.0 * math.sqrt(moved), sim.safe_skin
+    if not closer < safe:
+        if not moved < max(sim.domain.halo_width, sim.forces.skin) ** 2:
+            check_halo(sim.domain, state, sim.reference * sim.stretch, sim.forces.skin, sim.step + 1)     # names the particles
         sim.rebuild()
-        closer = 0.0
+        closer, safe = 0.0, sim.safe_skin
     elif sim.comm.size == 1:
         refresh(sim.domain, state, images)
-    sim.spent = closer + sim.forces.skin - sim.safe_skin
+    sim.spent = closer + sim.forces.skin - safe
     return stop > 0

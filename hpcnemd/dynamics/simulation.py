@@ -155,7 +155,8 @@ class Simulation:
     @property
     def safe_skin(self):
         """What is left of the skin, angstrom: pairs that a shrunken cell has brought within the cutoff must have been in the lists."""
-        return self.forces.skin - (1.0 - min(1.0, *self.stretch.tolist())) * self.domain.halo_width
+        least = min(self.stretch.tolist())
+        return self.forces.skin if least >= 1.0 else self.forces.skin - (1.0 - least) * self.domain.halo_width
 
     def evaluate(self, observe, unsettled=None):
         """Collective. Forces of the present positions; with `observe` also potential energy and virial of all ranks; `unsettled` as forces.Forces has it."""

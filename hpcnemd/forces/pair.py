@@ -106,6 +106,11 @@ class PairForces:
         """The compiled pair function."""
         return pair_kernel(self.plan)
 
+    @functools.cached_property
+    def _entry(self):
+        """The same without a look at the types of its arguments, which are its only signature."""
+        return next(iter(self.kernel.overloads.values())).entry_point
+
     def rescale(self, box):
         """Take another box; lists stay as they are."""
         self.box = box
@@ -262,7 +267,7 @@ class PairForces:
 
     def _part(self, whole, rows, observe, foremost, end, force, observed, work):
         """Pairs of the clusters [foremost, end); `whole`: with the way from the state's `rows` and back; `work`: the scratch of one thread."""
-        self.kernel(whole, *rows, observe, *self._xyz, self._rows, self._species, foremost, end, len(self.kinds.names), self._pointer, self._reach, self._neighbour,
+        self._entry(whole, *rows, observe, *self._xyz, self._rows, self._species, foremost, end, len(self.kinds.names), self._pointer, self._reach, self._neighbour,
                     self._parameters, self._partners, *self._units, *self._numbers, force, *self._f, observed, *work)
 
     def _by_threads(self, rows, observe):

@@ -6,6 +6,7 @@ import numpy as np
 
 from ..core.errors import PhysicsError
 from ..core.units import COULOMB
+from ..kernels import entry
 from ..kernels import mesh as kernels
 from ..kernels.integrate import take_off
 from ..kernels.mesh_simd import make_gather, make_spread
@@ -178,5 +179,17 @@ def _single_loops(order, path, brick):
     spread, gather = make_spread(order), make_gather(order)
     narrow, slope = (values.ravel().astype(brick.potential.dtype) for values in (table, slope))
     table = table.ravel()
-    return (lambda position, species, species_charge, n, charge, points: spread(position, species, species_charge, n, *place, table, *rows, charge, points),
-            lambda position, charge, n, points, out, net: gather(position, charge, n, *place, narrow, slope, *rows, points, out, net))
+    entries = {}
+
+    def spread_all(position, species, species_charge, n, charge, points):
+        given = position, species, species_charge, n, *place, table, *rows, charge, points
+        if "spread" not in entries:
+            entries["spread"] = entry(spread, *given)
+        return entries["spread"](*given)
+
+    def gather_all(position, charge, n, points, out, net):
+        given = position, charge, n, *place, narrow, slope, *rows, points, out, net
+        if "gather" not in entries:
+            entries["gather"] = entry(gather, *given)
+        return entries["gather"](*given)
+    return spread_all, gather_all

@@ -26,6 +26,12 @@ njit = functools.partial(numba.njit, no_cfunc_wrapper=True)     # nobody calls k
 inner = functools.partial(njit, error_model="numpy", no_cpython_wrapper=quick_compiler.KNOWN)
 
 
+def entry(kernel, *arguments):
+    """The entry of a kernel for arguments of these types: a function that does the same and does not look at types, on which numba spends half of the time of a call with
+    many arrays. For those who own the arrays and know that their types stay: others would be read as if they were of these."""
+    return kernel.compile(tuple(map(numba.typeof, arguments)))
+
+
 def _without_blas():
     """numba's array functions, which import scipy's linear algebra (a quarter of a second) to see that it is there; a kernel that wants it asks once more."""
     linalg = importlib.import_module("numba.np.linalg")

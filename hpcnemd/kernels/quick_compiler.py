@@ -53,7 +53,8 @@ def _sparing(get_executable):
         if flags is None or not flags.no_cpython_wrapper or library._finalized:
             return get_executable(context, library, fndesc, env)
         library.only_linked = True
-        return fndesc.qualname.join                     # numba wants a builtin function; numbers and arrays are a TypeError for this one
+        # numba wants a builtin function, by which it knows this one from others of its name; numbers and arrays are a TypeError for it
+        return f"{fndesc.qualname} in {id(library)}".join
     return executable
 
 

@@ -8,6 +8,7 @@ A small mesh is transformed faster than it is cut: there every rank owns all pla
 order, so that all ranks have the same bits, transforms the whole mesh, and sends nothing back."""
 import numpy as np
 
+from ..kernels import entry
 from ..kernels import mesh as kernels
 from ..kernels import transform
 from ..kernels.round_trip import BACK, THERE, round_trip
@@ -189,6 +190,7 @@ class DistributedMesh:
         if self.whole and fft.vector:
             self._there = (comm.size == 1, brick.points, piece.brick_planes, brick.ny, brick.nz, *self._own, self.slab, self.slab.reshape(-1), fft.modes, fft.flat)
             self._back = (*fft.plans, fft.factor, fft.work, brick.potential)
+            self._trip = None
 
     def _piece(self, brick, x0, x1, rank):
         """What a brick and the slab [x0, x1) share, or None: see `_Piece`."""
@@ -201,6 +203,8 @@ class DistributedMesh:
 
     def send(self):
         """What other ranks need of this rank's brick sets out: the brick stays as it is until `deposit`."""
+        if self.comm.size == 1:
+            return
         brick = self.brick
         self._deposit.receive()
         for piece in self._packed:
@@ -226,12 +230,14 @@ class DistributedMesh:
             return found
         if self.comm.size > 1:
             self.deposit()
+        if self._trip is None:
+            self._trip = entry(round_trip, THERE + BACK, *self._there, influence, *self._back)
         if look is None:
-            round_trip(THERE + BACK, *self._there, influence, *self._back)
+            self._trip(THERE + BACK, *self._there, influence, *self._back)
             return None
-        round_trip(THERE, *self._there, influence, *self._back)
+        self._trip(THERE, *self._there, influence, *self._back)
         found = look(self.fft.spectrum)
-        round_trip(BACK, *self._there, influence, *self._back)
+        self._trip(BACK, *self._there, influence, *self._back)
         return found
 
     def collect(self, slab):

@@ -85,6 +85,35 @@ def test_bricks_add_up_and_come_back(whole, grid, shape, order, margin):
     np.testing.assert_array_equal(points[:, :, :brick.count[2]], total[places[comm.rank]])
 
 
+@pytest.mark.parametrize("real", [np.float64, np.float32])
+@pytest.mark.parametrize("whole", [False, True])
+def test_charges_to_their_potential_as_by_parts(whole, real):
+    """With and without a look at the spectrum: the bits of `deposit`, `forward`, `backward` and `collect` one after the other."""
+    lengths, shape = np.array([11.0, 9.0, 8.0]), (12, 10, 9)
+    domain = Domain(comm, random_ions(5, lengths)[0], GRIDS[0], 0.0)
+    mesh = DistributedMesh(comm, shape, 6, lengths, domain.lower, domain.upper, 1.0, whole=whole, real=real)
+    brick, charges = mesh.brick, np.random.default_rng(comm.rank).standard_normal(mesh.brick.points.size)
+    influence = np.random.default_rng(99).uniform(size=mesh.fft.spectrum_shape).astype(real).ravel()
+
+    def potential(way):
+        brick.points[:] = charges
+        mesh.send()
+        seen = way()
+        return seen, brick.potential.copy().reshape(brick.count[0], brick.ny, brick.nz)[:, :, :brick.count[2]]
+
+    def by_parts():
+        spectrum = mesh.fft.forward(mesh.deposit())
+        seen = spectrum.copy()
+        mesh.collect(mesh.fft.backward(spectrum, mesh.slab, influence))
+        return seen
+    seen, want = potential(by_parts)
+    looked, found = potential(lambda: mesh.convolve(influence, np.copy))
+    unseen, again = potential(lambda: mesh.convolve(influence))
+    assert unseen is None and np.abs(want).max() > 0.0
+    for one, other in ((looked, seen), (found, want), (again, want)):
+        np.testing.assert_array_equal(one, other)
+
+
 def on_ranks(maker, settings, cell, grid, drift=0.0, **options):
     """(energy, virial, net force, forces of all particles) over the ranks of a grid; `drift`: angstrom that particles have left their domain by."""
     box, kinds, species, position = cell

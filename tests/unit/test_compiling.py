@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from hpcnemd.experiments import compiling
@@ -77,6 +78,38 @@ def test_a_kernel_that_another_one_takes_from_the_cache_keeps_its_entry(tmp_path
         done = subprocess.run([sys.executable, "-c", LEAF], env=dict(os.environ, PYTHONPATH=str(ROOT), NUMBA_CACHE_DIR=str(tmp_path)), capture_output=True, text=True, timeout=300)
         assert done.returncode == 0, done.stderr
         assert done.stdout.split() == ["3.0", "3.0"]
+
+
+def test_an_entry_does_what_its_kernel_does():
+    from hpcnemd.kernels import entry
+    from hpcnemd.kernels.integrate import largest_displacement
+    numbers = 3, np.arange(12.0).reshape(4, 3), np.ones((3, 3)), np.array([1.0, 2.0, 3.0])
+    assert entry(largest_displacement, *numbers)(*numbers) == largest_displacement(*numbers) == 25 + 25 + 25
+
+
+def adding(number):
+    from hpcnemd.kernels import inner
+
+    @inner
+    def add(x):
+        return x + number
+    return add
+
+
+def test_functions_of_one_name_and_signature_are_not_mistaken_for_each_other():
+    """Ours, and numba's own: its random numbers are made of several such."""
+    from hpcnemd.kernels import njit
+    one, two = adding(1.0), adding(2.0)
+
+    @njit
+    def both(x):
+        return one(x), two(x)
+
+    @njit
+    def normal(generator):
+        return generator.normal(1.0, 2.0)
+    assert both(0.0) == (1.0, 2.0)
+    assert normal(np.random.default_rng(3)) == np.random.default_rng(3).normal(1.0, 2.0)
 
 
 def test_what_only_kernels_call_has_no_entry_from_python():
