@@ -4,6 +4,7 @@ import math
 import numpy as np
 
 from ..core.random import stream_key
+from ..kernels import entry
 from ..kernels.integrate import half_kick, langevin_half, largest_displacement
 from ..kernels.philox import normals
 from ..kernels.step_numbers import HEAT
@@ -51,9 +52,12 @@ def open_half(sim):
     shared, bath, colour, drive, state = sim.shared, sim.thermostat, sim.colour, sim.drive, sim.state
     if bath.kind == "langevin":
         langevin(sim, 0)
-    return open_whole(state.n_owned, state.species, state.position, state.velocity, state.force, sim.inverse_mass, sim.scale, shared.stream, sim.kick, colour.axis,
-                      sim.timestep, drive.code, drive.value, sim.norm, bath.code, bath.numbers, bath.velocity, bath.mass, sim.on, colour.mass, colour.charge,
-                      shared.kinetic, shared.numbers, sim.reference, sim.stretch)
+    given = (state.n_owned, state.species, state.position, state.velocity, state.force, sim.inverse_mass, sim.scale, shared.stream, sim.kick, colour.axis,
+             sim.timestep, drive.code, drive.value, sim.norm, bath.code, bath.numbers, bath.velocity, bath.mass, sim.on, colour.mass, colour.charge,
+             shared.kinetic, shared.numbers, sim.reference, sim.stretch)
+    if sim.opening is None:
+        sim.opening = entry(open_whole, *given)
+    return sim.opening(*given)
 
 
 def close_half(sim):
@@ -64,9 +68,12 @@ def close_half(sim):
         shared.numbers[HEAT] += ordered_sum(sim.comm, sim.heat_here)[0]
         sim.heat_here[:] = 0.0
     if sim.comm.size == 1:
-        finite = close_whole(*particles, state.force, sim.inverse_mass, sim.sums, sim.reduced, sim.unsettled is not None, sim.scale, shared.stream, sim.kick, colour.axis,
-                             sim.timestep, drive.code, drive.value, sim.norm, bath.code, bath.numbers, bath.velocity, bath.mass, sim.on, colour.mass, colour.charge,
-                             colour.counts, colour.group, sim.group_mass, sim.group_charge, shared.kinetic, shared.numbers)
+        given = (*particles, state.force, sim.inverse_mass, sim.sums, sim.reduced, sim.unsettled is not None, sim.scale, shared.stream, sim.kick, colour.axis,
+                 sim.timestep, drive.code, drive.value, sim.norm, bath.code, bath.numbers, bath.velocity, bath.mass, sim.on, colour.mass, colour.charge,
+                 colour.counts, colour.group, sim.group_mass, sim.group_charge, shared.kinetic, shared.numbers)
+        if sim.closing is None:
+            sim.closing = entry(close_whole, *given)
+        finite = sim.closing(*given)
     else:
         half_kick(*particles, state.force, sim.inverse_mass, 0.5 * sim.timestep, sim.sums)
         total = ordered_sum(sim.comm, sim.reduced)

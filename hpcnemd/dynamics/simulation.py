@@ -62,6 +62,7 @@ class Simulation:
             raise InputError("a barostat under a drive: work flows through the system, so that its pressure belongs to no equilibrium ensemble of the cell; "
                              "let the cell relax before the drive is switched on (run.npt)")
         self.drive, self.thermostat, self.on, self.barostat = drive, thermostat, on, barostat
+        self.opening = self.closing = None                      # entries of the kernels of a step, for the types of this phase's numbers
         self.degrees = self.colour.degrees_of_freedom(drive.driven)
         self.shared.numbers[[step_numbers.WORK, step_numbers.HEAT, step_numbers.IMPULSE, step_numbers.CHARGE_MOVED]] = 0.0
         self.heat_here[:] = 0.0
