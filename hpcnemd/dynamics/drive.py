@@ -17,6 +17,7 @@ class Drive:
     def __post_init__(self):
         if self.kind not in KINDS:
             raise InputError(f"drive.kind = {self.kind!r}: one of {', '.join(KINDS)}")
+        self.value = float(self.value)
 
     @property
     def driven(self):
