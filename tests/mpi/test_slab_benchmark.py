@@ -13,8 +13,6 @@ SCALING = Path(__file__).resolve().parents[2] / "scaling"
 
 def test_cuts_by_counted_work_share_out_the_lists_of_a_slab(monkeypatch):
     """Entries of the lists, largest rank over mean: above 1.6 with cuts at equal distances, below 1.15 with those that follow the work."""
-    if comm.size != 2:
-        pytest.skip("runs on 2 ranks")
     monkeypatch.syspath_prepend(str(SCALING))
     import slab
     case = slab.case_of("nacl_1728")
