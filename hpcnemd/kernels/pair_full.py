@@ -5,7 +5,7 @@ The list of a cluster holds every owned particle near it, those before it too, a
 behind in groups of their own and get their forces. No vector is left out: to look for those without a pair would take longer. Signature, units and sums are those of
 `pair_source`; a pair of owned particles is met twice and observed with half its weight."""
 from .pair_arguments import BRING_BACK, definition
-from .pair_source import BLOCK, VIRIAL, distance_lines, energy_lines, flushed, header, indented, interleaved, pair_lines, parameter_names, place_lines, used_parameters
+from .pair_source import BLOCK, VIRIAL, cluster_lines, distance_lines, energy_lines, flushed, header, indented, interleaved, pair_lines, parameter_names, place_lines, used_parameters
 
 
 def full_source(plan):
@@ -56,8 +56,7 @@ def full_source(plan):
             sums[k] = 0.0
     for c in range(foremost, clusters):
         b = 4 * c
-        xi, yi, zi = load_i(x, b), load_i(y, b), load_i(z, b)
-{indented(zero + ([f"force_{a} = splat(0.0)" for a in "xyz"] if plan.mixed else []), 2)}
+{indented(cluster_lines(plan) + zero + ([f"force_{a} = splat(0.0)" for a in "xyz"] if plan.mixed else []), 2)}
         for t in range(kinds):
             g, o = 2 * c * kinds + t, (c * kinds + t) * {stride}
 {indented(load, 3)}

@@ -10,8 +10,9 @@ particles j in one vector, and `unroll` such vectors are worked on at once with 
 observed or not. In the lines below a name that ends in @ is local to one of the unrolled vectors. The text is short on purpose: a cold start waits for
 its compilation.
 
-Precision "mixed" works on pairs in float32, from positions that are 32-bit fractions of a period (`pair_slots`): differences of positions are exact and
-the same whichever image a rank holds. Sums are kept in float64; vector code adds the few terms of one block of the list in float32 first."""
+Precision "mixed" works on pairs in float32, from positions that are 32-bit fractions of a period (`pair_slots`), so that it does not matter which image a rank
+holds and how far from the origin. Vector code turns the places of the particles j into float32 relative to the first particle of the cluster, three components of
+all rows at once; that costs half of what converting differences does. Sums are kept in float64; vector code adds the few terms of one block of the list in float32 first."""
 import re
 from dataclasses import dataclass
 
@@ -245,8 +246,16 @@ def used_parameters(plan):
 
 def place_lines(plan):
     """Statements from xi, yi, zi and the particles v@ to their differences and r2@."""
-    lines = [f"d{a}@ = to_float({a}i - {a}_of(v@)) * unit_{a}" if plan.mixed else f"d{a}@ = {a}i - {a}_of(v@)" for a in "xyz"]
+    lines = ["w@ = to_float(v@ - origin)"] if plan.mixed else []
+    lines += [f"d{a}@ = fma({a}_of(w@), -unit_{a}, {a}i)" if plan.mixed else f"d{a}@ = {a}i - {a}_of(v@)" for a in "xyz"]
     return lines + ["r2@ = fma(dx@, dx@, fma(dy@, dy@, dz@ * dz@))"]
+
+
+def cluster_lines(plan):
+    """Statements for the particles i of a cluster, whose first slot is b."""
+    if not plan.mixed:
+        return [f"{a}i = load_i({a}, b)" for a in "xyz"]
+    return ["origin = load_i(rows, 4 * b)"] + [f"{a}i = to_float(load_i({a}, b) - {a}_of(origin)) * unit_{a}" for a in "xyz"]
 
 
 def flushed(plan):
@@ -307,8 +316,7 @@ def _vector_source(plan):
             sums[k] = 0.0
     for c in range(foremost, clusters):
         b = 4 * c
-        xi, yi, zi = load_i(x, b), load_i(y, b), load_i(z, b)
-{indented(zero + ([f"force_{a} = splat(0.0)" for a in "xyz"] if plan.mixed else []), 2)}
+{indented(cluster_lines(plan) + zero + ([f"force_{a} = splat(0.0)" for a in "xyz"] if plan.mixed else []), 2)}
         for t in range(kinds):
             low, end = pointer[c * kinds + t], reach[c * kinds + t]
             o = (c * kinds + t) * {stride}
