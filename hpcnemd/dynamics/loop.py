@@ -99,8 +99,9 @@ def langevin(sim, draw):
 def settle_lists(sim, votes, stop, moved=None):
     """Collective. Refresh the ghosts while the lists are safe, rebuild them otherwise; returns True when any rank wants to stop.
 
-    Safe: no particle has moved half a skin since the lists were made, so that no two have come closer by a whole one. Motion that a strain of the
-    cell has made is counted by what it takes from the skin. `moved`: what `open_half` returned, where nothing has moved after it; `votes` (2,) is work space."""
+    Safe: no particle has moved half a skin since the lists were made, so that no two have come closer by a whole one; or some have, and no pair is missing in the lists
+    (`Simulation.renew`). Motion that a strain of the cell has made is counted by what it takes from the skin.
+    `moved`: what `open_half` returned, where nothing has moved after it; `votes` (2,) is work space."""
     state, images = sim.state, not sim.forces.follows_images
     if moved is None:
         moved = largest_displacement(state.n_owned, state.position, sim.reference, sim.stretch)
@@ -110,12 +111,15 @@ def settle_lists(sim, votes, stop, moved=None):
         refresh(sim.domain, state, images)
         moved, stop = vote.result()
     closer, safe = 2.0 * math.sqrt(moved), sim.safe_skin
-    if not closer < safe:
+    kept = closer < safe
+    if not kept:
         if not moved < max(sim.domain.halo_width, sim.forces.skin) ** 2:
             check_halo(sim.domain, state, sim.reference * sim.stretch, sim.forces.skin, sim.step + 1)     # names the particles
-        sim.rebuild()
+        kept = sim.renew()
+        if not kept:
+            sim.rebuild()
         closer, safe = 0.0, sim.safe_skin
-    elif sim.comm.size == 1:
+    if kept and sim.comm.size == 1:
         refresh(sim.domain, state, images)
     sim.spent = closer + sim.forces.skin - safe
     return stop > 0

@@ -14,14 +14,14 @@ def snapshot(sim):
     """(meta, rows): `meta` is the same on every rank; `rows` {name: array of this rank's owned particles}."""
     n = sim.state.n_owned
     rows = {name: getattr(sim.state, name)[:n].copy() for name in ROWS}
-    rows["reference"] = sim.reference.copy()
+    rows["reference"], rows["renewed"] = sim.listed.copy(), sim.reference.copy()
     rows["heat_here"] = sim.heat_here.copy()
     meta = {"step": np.int64(sim.step), "rebuilds": np.int64(sim.rebuilds), "rebuilt_at": np.int64(sim.rebuilt_at),
             "grid": np.asarray(sim.domain.grid, np.int64), "box": sim.state.box.lengths.copy(),
             "cuts": {str(k): np.asarray(cut) for k, cut in enumerate(sim.domain.cuts)},
             "cut_fractions": {str(k): np.asarray(cut) for k, cut in enumerate(sim.domain.fractions)},
             "kernel_path": sim.forces.pair.path, "threads": np.int64(sim.forces.threads),
-            "built_box": sim.built_lengths.copy(), "mesh": sim.forces.variables(),
+            "built_box": sim.built_lengths.copy(), "room": np.float64(sim.room), "mesh": sim.forces.variables(),
             "barostat": sim.barostat.variables() if sim.barostat is not None else np.zeros(0),
             "thermostat": sim.thermostat.variables(),
             "shared": {name: np.array(getattr(sim.shared, name), np.float64) for name in _SHARED}}
@@ -48,6 +48,8 @@ def restore(sim, meta, rows, same_grid):
             getattr(state, name)[:n] = rows[name]
         sim.heat_here[:] = rows["heat_here"]
         sim.restore_lists(rows["reference"], lengths)
+        if "room" in meta:
+            sim.reference, sim.room = np.array(rows["renewed"]), float(meta["room"])
         state.force[:n] = rows["force"]
     else:
         scatter(sim.domain, state, {name: rows[name] for name in ROWS if name != "force"})

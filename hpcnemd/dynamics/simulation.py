@@ -6,11 +6,14 @@ from ..core.units import BOLTZMANN
 from ..kernels import step_numbers
 from ..kernels.integrate import SUMS, half_kick
 from ..parallel.balance import ROUNDS
-from ..parallel.domain import halo, migrate, refresh
+from ..parallel.domain import halo, lists_hold, migrate, refresh
 from ..parallel.migration import name_ids
 from ..parallel.reduce import ordered_sum
 from .drive import Drive
 from .thermostat import NoThermostat
+
+
+RENEWED = 0.125            # of the skin: how far pairs that the lists miss must be beyond the cutoff where the lists are to stay
 
 
 class Shared:
@@ -48,7 +51,8 @@ class Simulation:
         self.noise = np.zeros((0, 3))
         self.scale, self.kick = np.ones(n_species), np.zeros(n_species)
         self.shared = Shared(n_species)
-        self.reference = np.zeros((0, 3))                       # positions for which the lists were made, in the box that they had then
+        self.listed = np.zeros((0, 3))                          # positions for which the lists were made, in the box that they had then
+        self.reference, self.room = self.listed, forces.skin    # positions from which two may come closer by `room` (angstrom) before the lists must be looked at
         self.built_lengths, self.stretch = state.box.lengths, np.ones(3)
         self.spent = None                                       # of the skin (angstrom), for the next forces; None where it was not looked at
         if balance is not None and balance.kind == "time":
@@ -117,7 +121,8 @@ class Simulation:
         halo(self.domain, self.state)
         self.forces.rebuild(self.state)
         n = self.state.n_owned
-        self.reference = self.state.position[:n].copy()
+        self.listed = self.reference = self.state.position[:n].copy()
+        self.room = self.forces.skin
         self.built_lengths, self.stretch = self.state.box.lengths, np.ones(3)
         self.spent = None
         self.rebuilds += 1
@@ -131,7 +136,8 @@ class Simulation:
         self.state.position[:n] = reference
         halo(self.domain, self.state)
         self.forces.rebuild(self.state)
-        self.reference = reference.copy()
+        self.listed = self.reference = reference.copy()
+        self.room = self.forces.skin
         self.built_lengths, self.stretch = self.state.box.lengths, np.ones(3)
         self.state.position[:n] = present
         self.take_box(lengths)
@@ -153,11 +159,23 @@ class Simulation:
         self.take_box(lengths)
         self.forces.keep_accuracy()
 
+    def renew(self):
+        """Collective. Whether the lists may stay although particles have moved: no pair that they miss is near. Motion is counted anew then."""
+        if not hasattr(self.forces, "pair") or not (self.stretch == 1.0).all():         # pair lists must be all that has to be safe, in the box for which they were made
+            return False
+        pair, room, position = self.forces.pair, RENEWED * self.forces.skin, self.state.position[:self.state.n_owned]
+        if not lists_hold(self.domain, self.state, self.listed, pair.cutoff + room, pair.list_radius):
+            return False
+        if self.reference is self.listed:
+            self.reference = position.copy()
+        self.reference[:], self.room = position, room
+        return True
+
     @property
     def safe_skin(self):
-        """What is left of the skin, angstrom: pairs that a shrunken cell has brought within the cutoff must have been in the lists."""
+        """By how much (angstrom) two may come closer than they were at `reference`: pairs that a shrunken cell has brought within the cutoff must have been in the lists."""
         least = min(self.stretch.tolist())
-        return self.forces.skin if least >= 1.0 else self.forces.skin - (1.0 - least) * self.domain.halo_width
+        return self.room if least >= 1.0 else self.room - (1.0 - least) * self.domain.halo_width
 
     def evaluate(self, observe, unsettled=None):
         """Collective. Forces of the present positions; with `observe` also potential energy and virial of all ranks; `unsettled` as forces.Forces has it."""

@@ -1,11 +1,44 @@
 """Are the lists still safe? Every pair within the cutoff is in them until two particles have come closer by a whole skin."""
+import math
+
 import numpy as np
 
 from ..core.errors import PhysicsError
+from ..kernels.approach import ROUNDING, far_rows, newly_near
 from ..kernels.packing import largest_displacement2
 from .launch import agree_on_errors
 from .migration import name_ids
 from .reduce import vote_max
+
+
+MOST = 2048             # particles of all ranks that may be looked at one by one,
+PAIRS = 8               # and pairs of them for each particle of all: some per cent of the time of a step
+
+
+def lists_hold(domain, state, reference, near, radius):
+    """Collective over domain.comm. Whether lists with the list `radius`, made at the positions `reference` (n_owned, 3) in the same box, hold every pair that is now closer
+    than `near` (angstrom). Of a pair that they miss, both particles have moved, by radius - near together, and while few have moved so far, their pairs are looked at. So
+    lists live longer: the fastest particle of many is much faster than those which it meets. False where it cannot be told without too much work."""
+    comm, box = domain.comm, state.box
+    moved = math.sqrt(vote_max(comm, largest_displacement2(state.position, reference, state.n_owned)))
+    least = (radius - near) * (1.0 - ROUNDING) - moved
+    room = MOST if comm.size == 1 else MOST // comm.size
+    if not least > 0.0 or room == 0:
+        return False
+    rows = np.empty((room + 1, 6))
+    count = far_rows(state.n_owned, state.position, reference, least, rows[:room])
+    if comm.size > 1:
+        rows[room, 0] = count
+        parts = np.empty((comm.size, room + 1, 6))
+        comm.Allgather(rows, parts)
+        counts = parts[:, room, 0].astype(int)
+        if counts.max() > room:
+            return False
+        rows, count = np.concatenate([part[:k] for part, k in zip(parts, counts)]), int(counts.sum())
+    elif count > room:
+        return False
+    lengths = np.where(np.arange(3) < box.dimensions, box.lengths, 1e300)
+    return not newly_near(rows, count, lengths, box.tilts, near, radius, PAIRS * max(domain.expected[0], MOST))
 
 
 def check_halo(domain, state, reference_position, skin, step=0):

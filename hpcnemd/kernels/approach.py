@@ -1,0 +1,97 @@
+"""Has a pair come within the cutoff that the lists do not hold? Asked of the few particles that have moved far enough since the lists were made."""
+import numpy as np
+
+from . import inner, njit
+
+ROUNDING = 1e-9         # of a length: room for the rounding of distances
+
+
+@njit(cache=True, error_model="numpy")
+def far_rows(n, position, reference, least, out):
+    """out[:k] (room, 6) = position and displacement, angstrom, of the k rows [0, n) of position (cap, 3) that are `least` or more away from reference (n, 3); returns k, or
+    room + 1 where there are more than out has room for."""
+    square, k, room = least * least, 0, len(out)
+    for i in range(n):
+        x, y, z = position[i, 0] - reference[i, 0], position[i, 1] - reference[i, 1], position[i, 2] - reference[i, 2]
+        if x * x + y * y + z * z >= square:
+            if k == room:
+                return room + 1
+            out[k, 0], out[k, 1], out[k, 2], out[k, 3], out[k, 4], out[k, 5] = position[i, 0], position[i, 1], position[i, 2], x, y, z
+            k += 1
+    return k
+
+
+@inner
+def _turns_within(lengths, tilts, cutoff):
+    """(3, n) angstrom: all translations that can bring the image that `_folded` finds to within the cutoff."""
+    mz = int(cutoff / lengths[2] + 0.5)
+    my = int(cutoff / lengths[1] + 0.5 + mz * abs(tilts[2]) / lengths[1])
+    mx = int(cutoff / lengths[0] + 0.5 + mz * abs(tilts[1]) / lengths[0] + my * abs(tilts[0]) / lengths[0])
+    out, k = np.empty((3, (2 * mx + 1) * (2 * my + 1) * (2 * mz + 1))), 0
+    for c in range(-mz, mz + 1):
+        for b in range(-my, my + 1):
+            for a in range(-mx, mx + 1):
+                out[0, k], out[1, k], out[2, k] = a * lengths[0] + b * tilts[0] + c * tilts[1], b * lengths[1] + c * tilts[2], c * lengths[2]
+                k += 1
+    return out
+
+
+@inner
+def _fold(x, y, z, n, lengths, tilts):
+    """In place: the images of n differences whose z, then y, then x are at most half a length."""
+    for h in range(n):
+        turn = np.floor(z[h] / lengths[2] + 0.5)
+        z[h] -= turn * lengths[2]
+        b = y[h] - turn * tilts[2]
+        around = np.floor(b / lengths[1] + 0.5)
+        y[h] = b - around * lengths[1]
+        a = x[h] - turn * tilts[1] - around * tilts[0]
+        x[h] = a - np.floor(a / lengths[0] + 0.5) * lengths[0]
+
+
+@inner
+def _met(x, y, z, u, v, w, n, turns, near, far):
+    """Whether any image of the n differences x, y, z has a square below `near`, and had one of at least `far` before the motion u, v, w."""
+    met = 0
+    for m in range(turns.shape[1]):
+        tx, ty, tz = turns[0, m], turns[1, m], turns[2, m]
+        for h in range(n):              # counted, for the compiler makes vectors of that
+            a, b, c = x[h] + tx, y[h] + ty, z[h] + tz
+            p, q, r = a - u[h], b - v[h], c - w[h]
+            met += (a * a + b * b + c * c < near) & (p * p + q * q + r * r >= far)
+    return met > 0
+
+
+@njit(cache=True, error_model="numpy")
+def newly_near(rows, k, lengths, tilts, cutoff, radius, pairs):
+    """Whether two of rows[:k] (k, 6; see `far_rows`) have an image within the `cutoff` now that was not within `radius` before they moved; also True where more than `pairs`
+    would have to be looked at. `lengths` (3,) of the cell, very large along axes without images; `tilts` (3,) xy, xz, yz; angstrom.
+    Two that come so much closer have moved by the skin, radius - cutoff, against each other, and one of them by half of it."""
+    least = ((radius - cutoff) * (1.0 - ROUNDING))**2
+    motion, pair, fast, number = np.empty((3, k)), np.empty((6, k + 1)), np.empty(k, np.int64), 0
+    u, v, w = motion[0], motion[1], motion[2]
+    x, y, z, p, q, r = pair[0], pair[1], pair[2], pair[3], pair[4], pair[5]
+    for i in range(k):
+        u[i], v[i], w[i] = rows[i, 3], rows[i, 4], rows[i, 5]
+        if u[i] * u[i] + v[i] * v[i] + w[i] * w[i] >= 0.25 * least:
+            fast[number] = i
+            number += 1
+    if number * k > pairs:
+        return True
+    turns = _turns_within(lengths, tilts, cutoff)
+    for i in fast[:number]:
+        n, a, b, c = 0, u[i], v[i], w[i]
+        for j in range(k):              # counted, for the compiler makes vectors of that
+            n += (a - u[j]) * (a - u[j]) + (b - v[j]) * (b - v[j]) + (c - w[j]) * (c - w[j]) >= least
+        if n == 0:
+            continue
+        n = 0
+        for j in range(k):
+            d, e, f = a - u[j], b - v[j], c - w[j]
+            p[n], q[n], r[n] = d, e, f
+            x[n], y[n], z[n] = rows[i, 0] - rows[j, 0], rows[i, 1] - rows[j, 1], rows[i, 2] - rows[j, 2]
+            n += d * d + e * e + f * f >= least
+        _fold(x, y, z, n, lengths, tilts)
+        if _met(x, y, z, p, q, r, n, turns, cutoff * cutoff, (radius * (1.0 - ROUNDING))**2):
+            return True
+    return False

@@ -1,0 +1,51 @@
+"""Pairs that lists miss and that have come near: against all pairs and images, in upright, tilted and small cells."""
+import numpy as np
+import pytest
+
+from hpcnemd.core.box import Box
+from hpcnemd.kernels.approach import far_rows, newly_near
+
+CELLS = {"large": (Box([22.0, 21.0, 24.0]), 6.0), "smaller than two cutoffs": (Box([7.0, 9.0, 6.5]), 6.0), "smaller than the cutoff": (Box([5.0, 4.0, 9.0]), 6.0),
+         "plane": (Box([15.0, 11.0, 1.0], 2), 4.0), "tilted": (Box([17.0, 15.0, 16.0], skew=(0.5, -0.4, 0.3)), 6.0), "tilted and small": (Box([8.0, 7.0, 7.5], skew=(-0.5, 0.45, 0.5)), 6.0)}
+SKIN = 0.8
+
+
+def brute(box, position, before, cutoff):
+    """Whether any image of any pair is within the cutoff and was not within cutoff + skin."""
+    turns = np.stack(np.meshgrid(*(np.arange(-3, 4) if axis < box.dimensions else np.zeros(1) for axis in range(3)), indexing="ij"), -1).reshape(-1, 3)
+    shift = turns @ box.matrix
+    i, j = np.triu_indices(len(position), 1)
+    now = np.linalg.norm((position[i] - position[j])[:, None] + shift, axis=2)
+    then = np.linalg.norm((before[i] - before[j])[:, None] + shift, axis=2)
+    return bool(((now < cutoff) & (then >= cutoff + SKIN)).any())
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_pair_that_has_come_near_is_found(cell):
+    box, cutoff = CELLS[cell]
+    rng, told = np.random.default_rng(11), []
+    for trial in range(300):
+        before = box.placed(rng.random((40, 3)) * box.lengths)
+        before[:, box.dimensions:] = 0.0
+        move = rng.normal(scale=rng.uniform(0.1, 0.26), size=(40, 3))
+        move[:, box.dimensions:] = 0.0
+        position = before + move
+        box.wrap(position, image := np.zeros((40, 3), np.int32))         # what has left the cell comes in again; the lists know the old place
+        before = before - box.translation(image.astype(float))
+        rows, largest = np.empty((40, 6)), np.linalg.norm(move, axis=1).max()
+        if largest >= SKIN:
+            continue
+        count = far_rows(40, position, before, SKIN * (1 - 1e-9) - largest, rows)
+        lengths = np.where(np.arange(3) < box.dimensions, box.lengths, 1e300)
+        found, wanted = newly_near(rows, count, lengths, box.tilts, cutoff, cutoff + SKIN, 10**6), brute(box, position, before, cutoff)
+        assert found == wanted
+        told.append(wanted)
+    assert 10 < sum(told) < len(told) - 10                          # both answers were asked for
+
+
+def test_too_many_are_told_without_a_look():
+    rows = np.zeros((9, 6))
+    rows[:, :3], rows[:, 3] = np.arange(9.0)[:, None], 0.5
+    assert not newly_near(rows, 9, np.full(3, 50.0), np.zeros(3), 6.0, 6.8, 81) and newly_near(rows, 9, np.full(3, 50.0), np.zeros(3), 6.0, 6.8, 80)
+    position = np.zeros((5, 3))
+    assert far_rows(5, position + 1.0, position, 1.7, np.empty((4, 6))) == 5 and far_rows(5, position + 1.0, position, 1.8, np.empty((4, 6))) == 0
