@@ -15,7 +15,7 @@ import math
 import numpy as np
 
 from . import inner, njit
-from .lane_normals import LANES, load, normal_pair, store
+from .lane_normals import LANES, WIDE, load, normals_of_steps, round_keys, store
 from .simd import choose_path, fma, lanes, load_like
 
 _splat4, _splat8 = lanes(4).splat, lanes(8).splat
@@ -232,14 +232,15 @@ def _sample(zero, width, sites, x, u, half, links, pinning, scale, flow, sums):
 
 
 @inner
-def _noise(key, who, branch, first, m, spread_left, spread_right, hot, cold, noise, inverse):
-    """What the baths give in m steps from `first` on: random parts of the leaps, 2 LANES a step, and 1/temperature, 2 a step. hot, cold: those of the steps, or one each."""
+def _noise(keys, who, branch, first, m, spread_left, spread_right, hot, cold, normals, noise, inverse):
+    """What the baths give in m steps from `first` on: random parts of the leaps, 2 LANES a step, and 1/temperature, 2 a step. hot, cold: those of the steps, or one each.
+    `normals`: as large as `noise`, to work in."""
+    size = -(-m * LANES // WIDE) * WIDE
+    normals_of_steps(keys, who, branch, first, normals[:2 * size])
     for j in range(m):
-        s = first + j
-        g, h = normal_pair(key, who, branch, s & 0xFFFFFFFF, s >> 32)
         left, right = hot[min(j, hot.shape[0] - 1)], cold[min(j, cold.shape[0] - 1)]
-        store(noise, 2 * LANES * j, g * (spread_left * math.sqrt(left)))
-        store(noise, 2 * LANES * j + LANES, h * (spread_right * math.sqrt(right)))
+        store(noise, 2 * LANES * j, load(normals, LANES * j) * (spread_left * math.sqrt(left)))
+        store(noise, 2 * LANES * j + LANES, load(normals, size + LANES * j) * (spread_right * math.sqrt(right)))
         inverse[2 * j], inverse[2 * j + 1] = 1.0 / left if left > 0.0 else 0.0, 1.0 / right if right > 0.0 else 0.0
 
 
@@ -249,14 +250,14 @@ def _run(zero, width, key, ids, branch, first, every, sites, n, step, links, har
     samples, constant = energy.shape[0] // lanes_in_all, hot.shape[0] == 1
     scale, flow = 0.5 / (step * step), 0.5 / (step * step * step)
     spread_left, spread_right = step * math.sqrt(1.0 - decay[0] * decay[0]), step * math.sqrt(1.0 - decay[1] * decay[1])
-    noise, inverse = np.empty(2 * LANES * CHUNK), np.empty(2 * CHUNK)
+    keys, normals, noise, inverse = round_keys(key), np.empty(2 * LANES * CHUNK), np.empty(2 * LANES * CHUNK), np.empty(2 * CHUNK)
     for b in range(0, n, LANES):
         who, books, totals = load(ids, b), ledger[4 * b:], sums[3 * sites * b:]
         for sample in range(samples):
             for start in range(0, every, CHUNK):
                 m, done = min(CHUNK, every - start), sample * every + start
                 now = 0 if constant else done
-                _noise(key, who, branch, first + done, m, spread_left, spread_right, hot[now:], cold[now:], noise, inverse)
+                _noise(keys, who, branch, first + done, m, spread_left, spread_right, hot[now:], cold[now:], normals, noise, inverse)
                 for half in range(0, min(LANES, n - b), width):
                     at = (b + half) // width * size
                     _steps(zero, width, sites, m, position[at:], leap[at:], half, links, hard, pinning, decay, noise, scale, inverse, books, pairs)

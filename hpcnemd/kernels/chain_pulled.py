@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from . import inner, njit
-from .lane_normals import LANES, load, normal_pair, splat, store
+from .lane_normals import LANES, load, normal_pair, round_keys, splat, store
 from .philox import philox4x32
 from .simd import fma
 
@@ -63,11 +63,11 @@ def draw_start(key, ids, branch, beads, kappa, beta, trap, mean, temperature, po
 @njit(cache=True, error_model="numpy")
 def draw_velocities(key, ids, branch, beads, spread, velocity):
     """Maxwell velocities (beads * n,) of standard deviation `spread`."""
-    n = ids.shape[0]
+    keys, n = round_keys(key), ids.shape[0]
     for b in range(0, n, LANES):
         lane = load(ids, b)
         for i in range(0, beads, 2):
-            g, h = normal_pair(key, lane, branch, 0, 1000 + i)
+            g, h = normal_pair(keys, lane, branch, 0, 1000 + i)
             store(velocity, i * n + b, g * spread)
             if i + 1 < beads:
                 store(velocity, (i + 1) * n + b, h * spread)
@@ -90,7 +90,7 @@ def chain_energy(n, beads, kappa, beta, trap, centre, mass, position, velocity, 
 def pull(key, ids, branch, first_draw, every, centre, trap, beads, kappa, beta, mass, step, c1, c2, position, velocity, end_position, work, heat):
     """Langevin dynamics (BAOAB on every bead) through the protocol `centre` (steps + 2,); position, velocity (beads * n,) are moved on.
     end_position, work, heat (samples * n,). `first_draw` keeps the random numbers of several stages apart (stages * beads < 2^20)."""
-    n, steps = ids.shape[0], centre.shape[0] - 2
+    keys, n, steps = round_keys(key), ids.shape[0], centre.shape[0] - 2
     samples = work.shape[0] // n
     half = 0.5 * step
     push = half / mass
@@ -121,7 +121,7 @@ def pull(key, ids, branch, first_draw, every, centre, trap, beads, kappa, beta, 
                 if i & 1:
                     g = h
                 else:
-                    g, h = normal_pair(key, lane, branch, j, first_draw + i)
+                    g, h = normal_pair(keys, lane, branch, j, first_draw + i)
                 after = fma(u, c1, g * c2)
                 q = q + (u * u - after * after) * (0.5 * mass)
                 store(x, i * LANES, fma(after, half, here))

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from . import inner, njit
-from .lane_normals import LANES, load, normal_pair, splat, store
+from .lane_normals import LANES, load, normal_pair, round_keys, splat, store
 from .simd import fma, rint, select, sqrt
 
 CUT2 = 2.0**(1.0 / 3.0)
@@ -114,7 +114,7 @@ def transients(key, ids, branch, discs, edge, kinetic, field, mother_field, h, s
 
     current (n, daughters, mappings, samples + 1): sum c px at the start and after every `every` steps; integral, of the current, and contraction,
     of alpha, (n, daughters, mappings, samples): up to there."""
-    n = ids.shape[0]
+    keys, n = round_keys(key), ids.shape[0]
     size = 2 * discs * LANES
     q, p, q1, p1 = np.empty(size), np.empty(size), np.empty(size), np.empty(size)
     f, dq, dp, qd, pd = np.empty(size), np.empty(size), np.empty(size), np.empty(size), np.empty(size)
@@ -123,7 +123,7 @@ def transients(key, ids, branch, discs, edge, kinetic, field, mother_field, h, s
     for b in range(0, n, LANES):
         lane = load(ids, b)
         for i in range(discs):
-            g, k = normal_pair(key, lane, branch, 0, i)
+            g, k = normal_pair(keys, lane, branch, 0, i)
             store(p, 2 * i * LANES, g)
             store(p, (2 * i + 1) * LANES, k)
             store(q, 2 * i * LANES, splat((i % side + 0.5) * edge / side))

@@ -4,7 +4,7 @@ Arrays of results are flat: sample s of replica r at s * n + r, n the (padded) n
 every lane goes through the same instructions. Heat is what the bath received."""
 
 from . import njit
-from .lane_normals import LANES, load, normal_pair, splat, store
+from .lane_normals import LANES, load, normal_pair, round_keys, splat, store
 from .simd import fma
 
 
@@ -14,15 +14,15 @@ def dragged_overdamped(key, ids, branch, steps, every, c, start, position0, posi
 
     c (7,): y' = c0 y + c1 + c2 g1; integral = c3 y + c4 + c5 g1 + c6 g2, where the work is that integral (c3 to c6 hold the factor -k v).
     start (2,): mean and standard deviation of y at the start. position0 (n,); position, work (steps // every * n,)."""
-    n = ids.shape[0]
+    keys, n = round_keys(key), ids.shape[0]
     for b in range(0, n, LANES):
         lane = load(ids, b)
-        g, unused = normal_pair(key, lane, branch, 0, 1)
+        g, unused = normal_pair(keys, lane, branch, 0, 1)
         y = fma(g, start[1], splat(start[0]))
         store(position0, b, y)
         w = splat(0.0)
         for j in range(steps):
-            g, h = normal_pair(key, lane, branch, j, 0)
+            g, h = normal_pair(keys, lane, branch, j, 0)
             w = w + fma(y, c[3], fma(g, c[5], fma(h, c[6], splat(c[4]))))
             y = fma(y, c[0], fma(g, c[2], splat(c[1])))
             if (j + 1) % every == 0:
@@ -35,11 +35,11 @@ def dragged_overdamped(key, ids, branch, steps, every, c, start, position0, posi
 def overdamped(key, ids, branch, every, centre, stiffness, decay, spread, start, position0, position, work, heat):
     """Overdamped particle, stepwise protocol: jumps of `centre`, `stiffness` (steps + 2,), between them the exact Ornstein-Uhlenbeck step
     x' = centre + (x - centre) decay + spread g; `decay`, `spread` (steps + 2,). The last sample is taken after the last jump."""
-    n, steps = ids.shape[0], centre.shape[0] - 2
+    keys, n, steps = round_keys(key), ids.shape[0], centre.shape[0] - 2
     samples = position.shape[0] // n
     for b in range(0, n, LANES):
         lane = load(ids, b)
-        g, unused = normal_pair(key, lane, branch, 0, 1)
+        g, unused = normal_pair(keys, lane, branch, 0, 1)
         h = g
         x = fma(g, start[1], splat(start[0]))
         store(position0, b, x)
@@ -49,7 +49,7 @@ def overdamped(key, ids, branch, every, centre, stiffness, decay, spread, start,
             before = z * z * (0.5 * stiffness[j])
             w = w + (before - y * y * (0.5 * stiffness[j - 1]))
             if j & 1:
-                g, h = normal_pair(key, lane, branch, j, 0)
+                g, h = normal_pair(keys, lane, branch, j, 0)
                 z = fma(z, decay[j], g * spread[j])
             else:
                 z = fma(z, decay[j], h * spread[j])
@@ -72,12 +72,12 @@ def overdamped(key, ids, branch, every, centre, stiffness, decay, spread, start,
 def underdamped(key, ids, branch, every, centre, stiffness, mass, step, c1, c2, start, position0, velocity0, position, velocity, work, heat):
     """The same with inertia: BAOAB (Leimkuhler and Matthews, 2013), v' = c1 v + c2 g in its middle. start (3,): mean and standard deviation of x,
     standard deviation of v. Heat is the change of kinetic energy in the O step; energy change - work + heat is the integrator's shadow work."""
-    n, steps = ids.shape[0], centre.shape[0] - 2
+    keys, n, steps = round_keys(key), ids.shape[0], centre.shape[0] - 2
     samples = position.shape[0] // n
     half = 0.5 * step
     for b in range(0, n, LANES):
         lane = load(ids, b)
-        g, h = normal_pair(key, lane, branch, 0, 1)
+        g, h = normal_pair(keys, lane, branch, 0, 1)
         x = fma(g, start[1], splat(start[0]))
         v = h * start[2]
         store(position0, b, x)
@@ -90,7 +90,7 @@ def underdamped(key, ids, branch, every, centre, stiffness, mass, step, c1, c2, 
             v = fma(z, a, v)
             x = fma(v, half, x)
             if j & 1:
-                g, h = normal_pair(key, lane, branch, j, 0)
+                g, h = normal_pair(keys, lane, branch, j, 0)
                 u = fma(v, c1, g * c2)
             else:
                 u = fma(v, c1, h * c2)

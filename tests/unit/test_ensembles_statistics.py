@@ -111,6 +111,17 @@ def test_lane_normals_are_philox_and_box_muller():
         np.testing.assert_allclose([out[k], out[8 + k]], [r * math.sin(2 * math.pi * v), r * math.cos(2 * math.pi * v)], rtol=0, atol=1e-14)
 
 
+@pytest.mark.parametrize("n", [8, 16, 40])
+def test_a_lane_normal_is_the_same_in_any_company(n):
+    """To the last bit: eight at a time, or groups that are worked on side by side and what is left over."""
+    key, ids = np.array(stream_key(7, "noise"), np.int64), np.arange(n) * 12345 + 2**31
+    together, eight = np.empty(2 * n), np.empty(16)
+    fill_normals(key, ids, 3, 2**32 - 1, 19, together)
+    for k in range(0, n, 8):
+        fill_normals(key, ids[k:k + 8], 3, 2**32 - 1, 19, eight)
+        assert np.array_equal(eight.reshape(2, 8), together.reshape(2, n)[:, k:k + 8])
+
+
 def test_lane_normals_are_normal():
     """Kolmogorov-Smirnov on 2^18 numbers, and the correlation of the two of a pair; fixed seed. Right code fails for 0.2 % of the seeds."""
     from scipy import stats
