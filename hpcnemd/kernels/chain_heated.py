@@ -253,14 +253,18 @@ def _run(zero, width, key, ids, branch, first, every, sites, n, step, links, har
     keys, normals, noise, inverse = round_keys(key), np.empty(2 * LANES * CHUNK), np.empty(2 * LANES * CHUNK), np.empty(2 * CHUNK)
     for b in range(0, n, LANES):
         who, books, totals = load(ids, b), ledger[4 * b:], sums[3 * sites * b:]
+        done, begin, end = 0, 0, 0                  # steps; those whose random numbers wait
         for sample in range(samples):
-            for start in range(0, every, CHUNK):
-                m, done = min(CHUNK, every - start), sample * every + start
-                now = 0 if constant else done
-                _noise(keys, who, branch, first + done, m, spread_left, spread_right, hot[now:], cold[now:], normals, noise, inverse)
+            while done < (sample + 1) * every:
+                if done == end:
+                    begin, end = end, min(end + CHUNK, samples * every)
+                    now = 0 if constant else begin
+                    _noise(keys, who, branch, first + begin, end - begin, spread_left, spread_right, hot[now:], cold[now:], normals, noise, inverse)
+                m, o = min(end, (sample + 1) * every) - done, done - begin
                 for half in range(0, min(LANES, n - b), width):
                     at = (b + half) // width * size
-                    _steps(zero, width, sites, m, position[at:], leap[at:], half, links, hard, pinning, decay, noise, scale, inverse, books, pairs)
+                    _steps(zero, width, sites, m, position[at:], leap[at:], half, links, hard, pinning, decay, noise[2 * LANES * o:], scale, inverse[2 * o:], books, pairs)
+                done += m
             for half in range(0, min(LANES, n - b), width):
                 at, k = (b + half) // width * size, sample * lanes_in_all + b + half
                 store(energy, k, _sample(zero, width, sites, position[at:], leap[at:], half, links, pinning, scale, flow, totals))
