@@ -12,7 +12,7 @@ SKIN = 0.8
 
 def brute(box, position, before, cutoff):
     """Whether any image of any pair is within the cutoff and was not within cutoff + skin."""
-    turns = np.stack(np.meshgrid(*(np.arange(-3, 4) if axis < box.dimensions else np.zeros(1) for axis in range(3)), indexing="ij"), -1).reshape(-1, 3)
+    turns = np.stack(np.meshgrid(*(np.arange(-3, 4) if axis < box.dimensions and box.lengths.max() < 12 else np.arange(-1, 2) if axis < box.dimensions else np.zeros(1) for axis in range(3)), indexing="ij"), -1).reshape(-1, 3)
     shift = turns @ box.matrix
     i, j = np.triu_indices(len(position), 1)
     now = np.linalg.norm((position[i] - position[j])[:, None] + shift, axis=2)
@@ -23,24 +23,22 @@ def brute(box, position, before, cutoff):
 @pytest.mark.parametrize("cell", CELLS)
 def test_a_pair_that_has_come_near_is_found(cell):
     box, cutoff = CELLS[cell]
-    rng, told = np.random.default_rng(11), []
-    for trial in range(300):
-        before = box.placed(rng.random((40, 3)) * box.lengths)
+    rng, told, n = np.random.default_rng(11), [], 40 if box.lengths.max() < 12 else 100
+    for trial in range(100):
+        before = box.placed(rng.random((n, 3)) * box.lengths)
         before[:, box.dimensions:] = 0.0
-        move = rng.normal(scale=rng.uniform(0.1, 0.26), size=(40, 3))
-        move[:, box.dimensions:] = 0.0
+        move = rng.normal(size=(n, 3)) * (np.arange(3) < box.dimensions)
+        move *= (rng.uniform(0.0, 0.99 * SKIN, n) ** rng.integers(1, 3) / np.linalg.norm(move, axis=1))[:, None]
         position = before + move
-        box.wrap(position, image := np.zeros((40, 3), np.int32))         # what has left the cell comes in again; the lists know the old place
+        box.wrap(position, image := np.zeros((n, 3), np.int32))         # what has left the cell comes in again; the lists know the old place
         before = before - box.translation(image.astype(float))
-        rows, largest = np.empty((40, 6)), np.linalg.norm(move, axis=1).max()
-        if largest >= SKIN:
-            continue
-        count = far_rows(40, position, before, SKIN * (1 - 1e-9) - largest, rows)
+        rows, largest = np.empty((n, 6)), np.linalg.norm(move, axis=1).max()
+        count = far_rows(n, position, before, SKIN * (1 - 1e-9) - largest, rows)
         lengths = np.where(np.arange(3) < box.dimensions, box.lengths, 1e300)
         found, wanted = newly_near(rows, count, lengths, box.tilts, cutoff, cutoff + SKIN, 10**6), brute(box, position, before, cutoff)
         assert found == wanted
         told.append(wanted)
-    assert 10 < sum(told) < len(told) - 10                          # both answers were asked for
+    assert 5 < sum(told) < len(told) - 5                           # both answers were asked for
 
 
 def test_too_many_are_told_without_a_look():
