@@ -63,7 +63,9 @@ class ChainClock:
 
 def watch(sim, clock):
     """Wraps the parts of `sim`'s step. Phases: pair, mesh spread/gather/transform/exchange/rest, ghosts, lists, integration; the rest is the loop's own.
-    What several ranks spend in messages, waiting for each other included, is `waiting` (for halo and mesh) and `votes` (for sums of few numbers)."""
+    What several ranks spend in messages, waiting for each other included, is `waiting` (for halo and mesh) and `votes` (for sums of few numbers).
+    Small systems make their steps one by one from here on, see dynamics.stretch."""
+    sim.hurrying = False
     for owner, name, phase in ((loop, "open_half", "integrate"), (loop, "close_half", "integrate"),
                                (loop.Vote, "result", "votes"), (loop, "ordered_sum", "votes"), (loop, "refresh", "ghosts"),
                                (evaluator, "send_forces", "ghosts"), (evaluator, "add_forces", "ghosts"),

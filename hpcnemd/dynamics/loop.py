@@ -11,6 +11,7 @@ from ..kernels.step_numbers import HEAT
 from ..kernels.whole_step import close_shared, close_whole, open_whole
 from ..parallel.domain import check_halo, refresh
 from ..parallel.reduce import Vote, ordered_sum
+from .stretch import hurry
 
 
 def advance(sim, until, observers=(), stop=None):
@@ -26,12 +27,16 @@ def advance(sim, until, observers=(), stop=None):
         barostat, where one is due: strain the cell; lists and forces once more
         observers that are due
         stop? (voted with the lists)
+    Where steps are short, several are made in one call before each (`stretch.hurry`).
     """
     votes = np.zeros(2)
     while sim.step < until:
+        asked = stop is not None and stop()
+        moved = None if asked else hurry(sim, until, observers)
         due = [watch for watch in observers if watch.due(sim.step + 1)]
-        moved = open_half(sim)
-        stopped = settle_lists(sim, votes, stop is not None and stop(), moved)
+        if moved is None:
+            moved = open_half(sim)
+        stopped = settle_lists(sim, votes, asked, moved)
         strain = sim.barostat is not None and sim.barostat.due(sim.step + 1)
         sim.evaluate(strain or any(watch.needs_energy for watch in due), sim.unsettled)
         close_half(sim)
@@ -49,15 +54,20 @@ def advance(sim, until, observers=(), stop=None):
 
 def open_half(sim):
     """Thermostat half step, half kick, projection and drift, in one sweep over the particles; returns the square of how far one has moved since the lists."""
-    shared, bath, colour, drive, state = sim.shared, sim.thermostat, sim.colour, sim.drive, sim.state
-    if bath.kind == "langevin":
+    if sim.thermostat.kind == "langevin":
         langevin(sim, 0)
-    given = (state.n_owned, state.species, state.position, state.velocity, state.force, sim.inverse_mass, sim.scale, shared.stream, sim.kick, colour.axis,
-             sim.timestep, drive.code, drive.value, sim.norm, bath.code, bath.numbers, bath.velocity, bath.mass, sim.on, colour.mass, colour.charge,
-             shared.kinetic, shared.numbers, sim.reference, sim.stretch)
+    given = opening_arguments(sim)
     if sim.opening is None:
         sim.opening = entry(open_whole, *given)
     return sim.opening(*given)
+
+
+def opening_arguments(sim):
+    """Of kernels.whole_step.open_whole."""
+    shared, bath, colour, drive, state = sim.shared, sim.thermostat, sim.colour, sim.drive, sim.state
+    return (state.n_owned, state.species, state.position, state.velocity, state.force, sim.inverse_mass, sim.scale, shared.stream, sim.kick, colour.axis,
+             sim.timestep, drive.code, drive.value, sim.norm, bath.code, bath.numbers, bath.velocity, bath.mass, sim.on, colour.mass, colour.charge,
+             shared.kinetic, shared.numbers, sim.reference, sim.stretch)
 
 
 def close_half(sim):
@@ -68,9 +78,7 @@ def close_half(sim):
         shared.numbers[HEAT] += ordered_sum(sim.comm, sim.heat_here)[0]
         sim.heat_here[:] = 0.0
     if sim.comm.size == 1:
-        given = (*particles, state.force, sim.inverse_mass, sim.sums, sim.reduced, sim.unsettled is not None, sim.scale, shared.stream, sim.kick, colour.axis,
-                 sim.timestep, drive.code, drive.value, sim.norm, bath.code, bath.numbers, bath.velocity, bath.mass, sim.on, colour.mass, colour.charge,
-                 colour.counts, colour.group, sim.group_mass, sim.group_charge, shared.kinetic, shared.numbers)
+        given = closing_arguments(sim)
         if sim.closing is None:
             sim.closing = entry(close_whole, *given)
         finite = sim.closing(*given)
@@ -84,6 +92,14 @@ def close_half(sim):
         sim.report_not_finite(sim.step + 1)
     if bath.kind == "langevin":
         langevin(sim, 1)
+
+
+def closing_arguments(sim):
+    """Of kernels.whole_step.close_whole."""
+    shared, bath, colour, drive, state = sim.shared, sim.thermostat, sim.colour, sim.drive, sim.state
+    return (state.n_owned, state.species, state.velocity, state.force, sim.inverse_mass, sim.sums, sim.reduced, sim.unsettled is not None, sim.scale, shared.stream,
+            sim.kick, colour.axis, sim.timestep, drive.code, drive.value, sim.norm, bath.code, bath.numbers, bath.velocity, bath.mass, sim.on, colour.mass, colour.charge,
+            colour.counts, colour.group, sim.group_mass, sim.group_charge, shared.kinetic, shared.numbers)
 
 
 def langevin(sim, draw):

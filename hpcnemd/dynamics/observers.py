@@ -10,6 +10,7 @@ from .correlator import Displacements
 
 class Observer:
     needs_energy = False
+    wants_shared_numbers_only = False       # in `every_step`: then steps are made before it is told of them, see dynamics.stretch
 
     def __init__(self, every):
         self.every = int(every)
@@ -82,6 +83,8 @@ class Series(Observer):
 
 class Blocks(Observer):
     """Block averages over `length` steps from step `first`: what the estimators of the conductivity need, one row a block."""
+
+    wants_shared_numbers_only = True
 
     def __init__(self, length, first, count, n_species):
         super().__init__(length)

@@ -54,6 +54,7 @@ class Simulation:
         self.listed = np.zeros((0, 3))                          # positions for which the lists were made, in the box that they had then
         self.reference, self.room = self.listed, forces.skin    # positions from which two may come closer by `room` (angstrom) before the lists must be looked at
         self.built_lengths, self.stretch = state.box.lengths, np.ones(3)
+        self.arranged = 0                                       # grows whenever lists, box or arrays are others than before
         self.spent = None                                       # of the skin (angstrom), for the next forces; None where it was not looked at
         if balance is not None and balance.kind == "time":
             forces.stopwatch = balance
@@ -66,7 +67,7 @@ class Simulation:
             raise InputError("a barostat under a drive: work flows through the system, so that its pressure belongs to no equilibrium ensemble of the cell; "
                              "let the cell relax before the drive is switched on (run.npt)")
         self.drive, self.thermostat, self.on, self.barostat = drive, thermostat, on, barostat
-        self.opening = self.closing = None                      # entries of the kernels of a step, for the types of this phase's numbers
+        self.opening = self.closing = self.hurrying = None      # entries of the kernels of a step, for the types of this phase's numbers, and their Stretch
         self.degrees = self.colour.degrees_of_freedom(drive.driven)
         self.shared.numbers[[step_numbers.WORK, step_numbers.HEAT, step_numbers.IMPULSE, step_numbers.CHARGE_MOVED]] = 0.0
         self.heat_here[:] = 0.0
@@ -123,6 +124,7 @@ class Simulation:
         n = self.state.n_owned
         self.listed = self.reference = self.state.position[:n].copy()
         self.room = self.forces.skin
+        self.arranged += 1
         self.built_lengths, self.stretch = self.state.box.lengths, np.ones(3)
         self.spent = None
         self.rebuilds += 1
@@ -138,6 +140,7 @@ class Simulation:
         self.forces.rebuild(self.state)
         self.listed = self.reference = reference.copy()
         self.room = self.forces.skin
+        self.arranged += 1
         self.built_lengths, self.stretch = self.state.box.lengths, np.ones(3)
         self.state.position[:n] = present
         self.take_box(lengths)
@@ -148,6 +151,7 @@ class Simulation:
         """The box and all that depends on it, but no particle: for positions that belong to `lengths` (3,) angstrom; a tilted cell keeps its skew."""
         if np.array_equal(lengths, self.state.box.lengths):
             return
+        self.arranged += 1
         self.state.box = self.state.box.with_lengths(lengths)
         self.domain.rescale(self.state.box)
         self.forces.rescale(self.state.box)

@@ -103,6 +103,16 @@ class Forces:
         """Whether `refresh` may leave images of this rank's own particles where they are."""
         return self.pair.follows_images
 
+    def calls(self, state):
+        """(pair, mesh) of the kernels that `compute` calls on one rank and one thread where nothing is observed, see PairForces.calls and Spme.calls (mesh: None without one);
+        None where more than they is needed."""
+        plain = self.domain.comm.size == 1 and self.stopwatch is None and self.follows_images
+        pair = self.pair.calls(state) if plain else None
+        if pair is None or self.mesh is None:
+            return pair and (pair, None)
+        mesh = self.mesh.calls(state) if hasattr(self.mesh, "calls") else None
+        return mesh and (pair, mesh)
+
     def compute(self, state, observe, unsettled=None, spent=None):
         """Collective. Forces of all owned rows into state.force; a Potential when `observe`, else None. Messages travel while others work: charges on the
         mesh during the pair part, forces on ghosts during the mesh part. With `unsettled` (7,) the net force of the mesh is left in the forces, and what

@@ -92,7 +92,7 @@ class PairForces:
             self._partners = np.concatenate((np.zeros(4), (lane[None, :] != row[:, None]).ravel())).astype(real)
         else:                           # i before j
             self._partners = np.ascontiguousarray((lane[None, :] < row[:, None]).astype(real).ravel())
-        self._inner_skin = INNER * self.skin
+        self.inner_skin = INNER * self.skin
         self._observed, self._shift = np.zeros(8), np.zeros((1, 3))
         self.threads, self._team = int(threads), team_of(int(threads))
         self._scratch = [scratch(plan) for _ in range(self.threads)]
@@ -202,7 +202,7 @@ class PairForces:
             """(length, neighbour) of the list of the clusters [foremost, end)."""
             ranges = np.empty(2 * (most + 8), np.int32)
             while True:
-                used = self._build_list(*self._near, self._species, self._slot_row, foremost, end, kinds, int(self.plan.full), self.cutoff + self._inner_skin, self.list_radius, margin, *columns, ghosts, self._multiple,
+                used = self._build_list(*self._near, self._species, self._slot_row, foremost, end, kinds, int(self.plan.full), self.cutoff + self.inner_skin, self.list_radius, margin, *columns, ghosts, self._multiple,
                                         self._slots, found, ranges, pointer, inner_end, neighbour)
                 if used >= 0:
                     return used, neighbour
@@ -247,15 +247,8 @@ class PairForces:
         """Adds the pair forces (eV/angstrom) to rows [0, n_all) of state.force, ghosts included; returns a PairResult if `observe`, else None.
         `spent`: by how much (angstrom, at most) particles can have come closer since `build`, where that is known: while it is little, the inner parts of the lists will do."""
         if self._clusters:
-            self._reach = self._inner_end if spent is not None and spent <= self._inner_skin else self._pointer[1:]
-            position, fractions = state.position, ()
-            if self.precision == "mixed":
-                box, per_length = self.box, 2**32 / self.period
-                if box.tilted:
-                    position = pair_slots.whole_units(box.upright(position[:state.n_all]), per_length, box.lengths, box.tilts)
-                    per_length = np.ones(3)
-                fractions = per_length, self._middle
-            rows = position, state.force, self._slot_row, self._route, self._shift, self._owned_slots, self._slots, self._receiving, *fractions
+            self._reach = self._inner_end if spent is not None and spent <= self.inner_skin else self._pointer[1:]
+            rows = self._ways(state)
             if self._team is None:
                 self._part(True, rows, observe, 0, self._clusters, self._force, self._observed, self._scratch[0])
             else:
@@ -265,10 +258,33 @@ class PairForces:
         short, far, xx, yy, zz, xy, xz, yz = self._observed if self._clusters else np.zeros(8)
         return PairResult(float(short), float(far), np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]]))
 
+    def _ways(self, state):
+        """What the kernel needs of the state, and of where its rows stand."""
+        position, fractions = state.position, ()
+        if self.precision == "mixed":
+            box, per_length = self.box, 2**32 / self.period
+            if box.tilted:
+                position = pair_slots.whole_units(box.upright(position[:state.n_all]), per_length, box.lengths, box.tilts)
+                per_length = np.ones(3)
+            fractions = per_length, self._middle
+        return position, state.force, self._slot_row, self._route, self._shift, self._owned_slots, self._slots, self._receiving, *fractions
+
     def _part(self, whole, rows, observe, foremost, end, force, observed, work):
         """Pairs of the clusters [foremost, end); `whole`: with the way from the state's `rows` and back; `work`: the scratch of one thread."""
-        self._entry(whole, *rows, observe, *self._xyz, self._rows, self._species, foremost, end, len(self.kinds.names), self._pointer, self._reach, self._neighbour,
-                    self._parameters, self._partners, *self._units, *self._numbers, force, *self._f, observed, *work)
+        self._entry(*self._arguments(whole, rows, observe, foremost, end, force, observed, work))
+
+    def _arguments(self, whole, rows, observe, foremost, end, force, observed, work):
+        return (whole, *rows, observe, *self._xyz, self._rows, self._species, foremost, end, len(self.kinds.names), self._pointer, self._reach, self._neighbour,
+                self._parameters, self._partners, *self._units, *self._numbers, force, *self._f, observed, *work)
+
+    def calls(self, state):
+        """(kernel, its arguments for the inner parts of the lists, those for the whole lists) of `compute` without an observation, for one thread; None without particles."""
+        if not self._clusters or self._team is not None or self.box.tilted:
+            return None
+        found = []
+        for self._reach in (self._inner_end, self._pointer[1:]):
+            found.append(self._arguments(True, self._ways(state), False, 0, self._clusters, self._force, self._observed, self._scratch[0]))
+        return self.kernel, *found
 
     def _by_threads(self, rows, observe):
         """Clusters in parts of equal work, counted as entries of the list (and a few for each cluster); sums of the parts in their order."""

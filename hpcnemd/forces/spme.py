@@ -10,6 +10,7 @@ from ..kernels import entry
 from ..kernels import mesh as kernels
 from ..kernels.integrate import take_off
 from ..kernels.mesh_simd import make_gather, make_spread
+from ..kernels.round_trip import round_trip
 from ..kernels.simd import choose_path
 from ..kernels.splines import axis_sums, spline_table
 from ..parallel.mesh import DistributedMesh
@@ -96,6 +97,18 @@ class Spme:
             self.gather(self._place, self.charge, n, mesh.brick.potential, state.force, net)
         return MeshResult(energy, virial, net)
 
+    def calls(self, state):
+        """((kernel, arguments) of the charges, of the mesh and of the forces, net force (3,), whether it is to be taken off) where this rank has the whole mesh, is alone, and
+        calls no more than these for `start` and `finish` without an observation; None elsewhere."""
+        n, mesh = state.n_owned, self.mesh
+        if self.comm.size > 1 or self._team is not None or self.path == "plain" or self.box.tilted or mesh.trip_arguments(self._factors) is None:
+            return None
+        if len(self.charge) < n:
+            self.charge = np.empty(int(1.2 * n) + 16)
+        return ((self.spread.kernel, self.spread.arranged(state.position, state.species, self.kinds.charge, n, self.charge, mesh.brick.points)),
+                (round_trip, mesh.trip_arguments(self._factors)), (self.gather.kernel, self.gather.arranged(state.position, self.charge, n, mesh.brick.potential, state.force, self._net)),
+                self._net, self.remove_net_force)
+
     def place(self, lower, upper):
         """Collective. The domain of this rank reaches from `lower` to `upper` (3,), upright coordinates in angstrom, from here on."""
         self.mesh.place(self.box.lengths, lower, upper)
@@ -179,17 +192,18 @@ def _single_loops(order, path, brick):
     spread, gather = make_spread(order), make_gather(order)
     narrow, slope = (values.ravel().astype(brick.potential.dtype) for values in (table, slope))
     table = table.ravel()
-    entries = {}
+    return (Loop(spread, lambda position, species, species_charge, n, charge, points: (position, species, species_charge, n, *place, table, *rows, charge, points)),
+            Loop(gather, lambda position, charge, n, points, out, net: (position, charge, n, *place, narrow, slope, *rows, points, out, net)))
 
-    def spread_all(position, species, species_charge, n, charge, points):
-        given = position, species, species_charge, n, *place, table, *rows, charge, points
-        if "spread" not in entries:
-            entries["spread"] = entry(spread, *given)
-        return entries["spread"](*given)
 
-    def gather_all(position, charge, n, points, out, net):
-        given = position, charge, n, *place, narrow, slope, *rows, points, out, net
-        if "gather" not in entries:
-            entries["gather"] = entry(gather, *given)
-        return entries["gather"](*given)
-    return spread_all, gather_all
+class Loop:
+    """A kernel of the particles with what `arranged` puts between its arguments; called by its entry."""
+
+    def __init__(self, kernel, arranged):
+        self.kernel, self.arranged, self._entry = kernel, arranged, None
+
+    def __call__(self, *given):
+        given = self.arranged(*given)
+        if self._entry is None:
+            self._entry = entry(self.kernel, *given)
+        return self._entry(*given)

@@ -4,6 +4,7 @@ import numpy as np
 from . import inner, njit
 
 ROUNDING = 1e-9         # of a length: room for the rounding of distances
+ENOUGH = 512            # pairs that are worked on at once
 
 
 @njit(cache=True, error_model="numpy")
@@ -39,14 +40,15 @@ def _turns_within(lengths, tilts, cutoff):
 @inner
 def _fold(x, y, z, n, lengths, tilts):
     """In place: the images of n differences whose z, then y, then x are at most half a length."""
+    lx, ly, lz, px, py, pz = lengths[0], lengths[1], lengths[2], 1.0 / lengths[0], 1.0 / lengths[1], 1.0 / lengths[2]
+    xy, xz, yz = tilts[0], tilts[1], tilts[2]
     for h in range(n):
-        turn = np.floor(z[h] / lengths[2] + 0.5)
-        z[h] -= turn * lengths[2]
-        b = y[h] - turn * tilts[2]
-        around = np.floor(b / lengths[1] + 0.5)
-        y[h] = b - around * lengths[1]
-        a = x[h] - turn * tilts[1] - around * tilts[0]
-        x[h] = a - np.floor(a / lengths[0] + 0.5) * lengths[0]
+        turn = np.floor(z[h] * pz + 0.5)
+        around = np.floor((y[h] - turn * yz) * py + 0.5)
+        along = x[h] - turn * xz - around * xy
+        x[h] = along - np.floor(along * px + 0.5) * lx
+        y[h] = y[h] - turn * yz - around * ly
+        z[h] -= turn * lz
 
 
 @inner
@@ -68,7 +70,7 @@ def newly_near(rows, k, lengths, tilts, cutoff, radius, pairs):
     would have to be looked at. `lengths` (3,) of the cell, very large along axes without images; `tilts` (3,) xy, xz, yz; angstrom.
     Two that come so much closer have moved by the skin, radius - cutoff, against each other, and one of them by half of it."""
     least = ((radius - cutoff) * (1.0 - ROUNDING))**2
-    motion, pair, fast, number = np.empty((3, k)), np.empty((6, k + 1)), np.empty(k, np.int64), 0
+    motion, pair, fast, second, number, n = np.empty((3, k)), np.empty((6, ENOUGH + k)), np.empty(k, np.int64), np.empty(k + 1, np.int64), 0, 0
     u, v, w = motion[0], motion[1], motion[2]
     x, y, z, p, q, r = pair[0], pair[1], pair[2], pair[3], pair[4], pair[5]
     for i in range(k):
@@ -78,20 +80,24 @@ def newly_near(rows, k, lengths, tilts, cutoff, radius, pairs):
             number += 1
     if number * k > pairs:
         return True
-    turns = _turns_within(lengths, tilts, cutoff)
-    for i in fast[:number]:
-        n, a, b, c = 0, u[i], v[i], w[i]
+    turns, near, far = _turns_within(lengths, tilts, cutoff), cutoff * cutoff, (radius * (1.0 - ROUNDING))**2
+    for one in range(number):
+        i = fast[one]
+        some, a, b, c = 0, u[i], v[i], w[i]
         for j in range(k):              # counted, for the compiler makes vectors of that
-            n += (a - u[j]) * (a - u[j]) + (b - v[j]) * (b - v[j]) + (c - w[j]) * (c - w[j]) >= least
-        if n == 0:
-            continue
-        n = 0
-        for j in range(k):
-            d, e, f = a - u[j], b - v[j], c - w[j]
-            p[n], q[n], r[n] = d, e, f
-            x[n], y[n], z[n] = rows[i, 0] - rows[j, 0], rows[i, 1] - rows[j, 1], rows[i, 2] - rows[j, 2]
-            n += d * d + e * e + f * f >= least
-        _fold(x, y, z, n, lengths, tilts)
-        if _met(x, y, z, p, q, r, n, turns, cutoff * cutoff, (radius * (1.0 - ROUNDING))**2):
-            return True
+            some += (a - u[j]) * (a - u[j]) + (b - v[j]) * (b - v[j]) + (c - w[j]) * (c - w[j]) >= least
+        if some:
+            some = 0
+            for j in range(k):
+                second[some] = j
+                some += (a - u[j]) * (a - u[j]) + (b - v[j]) * (b - v[j]) + (c - w[j]) * (c - w[j]) >= least
+            for j in second[:some]:
+                x[n], y[n], z[n] = rows[i, 0] - rows[j, 0], rows[i, 1] - rows[j, 1], rows[i, 2] - rows[j, 2]
+                p[n], q[n], r[n] = a - u[j], b - v[j], c - w[j]
+                n += 1
+        if n >= ENOUGH or one == number - 1:
+            _fold(x, y, z, n, lengths, tilts)
+            if _met(x, y, z, p, q, r, n, turns, near, far):
+                return True
+            n = 0
     return False

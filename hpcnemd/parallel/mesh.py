@@ -240,6 +240,10 @@ class DistributedMesh:
         self._trip(BACK, *self._there, influence, *self._back)
         return found
 
+    def trip_arguments(self, influence):
+        """Of kernels.round_trip.round_trip for the whole of `convolve`; None where more is needed."""
+        return (THERE + BACK, *self._there, influence, *self._back) if self.whole and self.fft.vector and self.comm.size == 1 else None
+
     def collect(self, slab):
         """Collective. Fills the brick with the slabs' points."""
         brick = self.brick

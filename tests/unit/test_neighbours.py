@@ -120,13 +120,13 @@ def test_inner_parts_do_while_little_of_the_skin_is_spent(path, field):
             assert forces._pointer[g] <= forces._inner_end[g] <= forces._pointer[g + 1] and (forces._inner_end[g] - forces._pointer[g]) % forces.plan.multiple == 0
             listed = [row[s] for s in forces._neighbour[forces._pointer[g]:forces._inner_end[g]] if s != forces._slots]
             inner |= {(min(i, j), max(i, j)) for i in own for j in listed}
-    assert close_pairs(state, 4.0 + forces._inner_skin) <= inner
+    assert close_pairs(state, 4.0 + forces.inner_skin) <= inner
     assert not close_pairs(state, forces.list_radius) <= inner
     step = rng.normal(size=(160, 3))
-    step *= 0.4999 * forces._inner_skin / np.sqrt((step**2).sum(axis=1))[:, None]
+    step *= 0.4999 * forces.inner_skin / np.sqrt((step**2).sum(axis=1))[:, None]
     state.position[:state.n_all] = start + step[state.id[:state.n_all]]
     found = []
-    for spent in (forces._inner_skin, forces._inner_skin * 1.001, None):
+    for spent in (forces.inner_skin, forces.inner_skin * 1.001, None):
         state.force[:] = 0.0
         forces.compute(state, False, spent)
         found.append((forces._reach is forces._inner_end, state.force[:state.n_all].copy()))
