@@ -1,114 +1,185 @@
-"""Cluster lists with vector code, 8 candidates j at a time (AVX2 and AVX-512): those of `neighbours.build_plain`, in the same order."""
+"""Cluster lists with vector code, 16 candidates j at a time (AVX2 and AVX-512): those of `neighbours.build_plain`, in the same order.
+
+What takes time here is less the arithmetic than what a processor cannot foresee: where a loop ends, and whether a number is read from a place that was written a moment
+ago. So columns without particles near a cluster are left out before anybody loops over them, what is the same for the clusters of a column is worked out once, and
+numbers that are packed together by vector code are read back by vector code."""
+import functools
+
 import numpy as np
 
 from . import inner, njit
-from .neighbours import WIDTH, append_groups, build_plain, cluster_bounds, column_number, share_out
-from .simd import bits, floor, fma, lanes, maximum, minimum, ones, select, sqrt, to_integer
-from .simd_places import looked_up, reordered
+from .neighbours import WIDTH, build_plain, column_number
+from .simd import bits, extract, fma, lanes, maximum, minimum, ones, select, sqrt, to_integer
+from .simd_places import ORDER, first_half, looked_up, put_packed, reordered
 
-load, store, load_one = lanes(8).load, lanes(8).store, lanes(8).load_one
-# [8 m : 8 m + 8]: the lanes that the bits of m tell, in rising order, then anything
-COLUMNS = np.concatenate((np.arange(8), np.arange(8) % 2, (np.arange(8) + 1) % 2)).astype(np.float32)      # their numbers; which are odd, from an even one on, from an odd one on
-LANES = np.array([sorted(range(8), key=lambda lane: not m >> lane & 1) for m in range(256)], np.int32).ravel()
-
-
-@inner
-def _squares(X, Y, Z, x, y, z, i):
-    """Squared distances of 8 candidates to slot i, which may differ from the plain code's in the last bit."""
-    dx, dy, dz = X - load_one(x, i), Y - load_one(y, i), Z - load_one(z, i)
-    return fma(dx, dx, fma(dy, dy, dz * dz))
+load, store, splat = lanes(8).load, lanes(8).store, lanes(8).splat
+load_16, store_16, load_one, splat_16 = lanes(16).load, lanes(16).store, lanes(16).load_one, lanes(16).splat
+FAR = np.float32(1e18)
+ALL = 0xFFFF
+once_a_cluster = functools.partial(inner, forceinline=True)        # a call with arrays counts the references to each: as long as two vectors of candidates take
 
 
 @inner
-def _slot_ranges(bounds, radius, part, geometry, shape, bin_start, lowest_slot, ranges):
-    """As neighbours.slot_ranges, 8 columns at a time and with no branch that depends on where particles stand, since nobody can guess those.
-    float32: what it rounds is less than the margin of the distances in `radius`."""
+def _columns_near(low_x, high_x, low_y, high_y, radius, part, geometry, shape, bin_start, z, lowest_slot, numbers, place, room, at):
+    """The columns of a part that have particles in slots from lowest_slot on and lie within `radius` of a rectangle, into the columns from `at` on, and empty ones up to a multiple of 8; returns their end.
+    numbers (5 * room,): of each its left and front edge, lowest and highest z, and 1 where it runs downwards; place (room,): of its first bin, or of the end where it
+    runs downwards."""
     nx, ny, bins, first_bin = shape[part, 0], shape[part, 1], shape[part, 2], shape[part, 3]
-    x0, y0, z0, wx, wy, per_height = geometry[part, 0], geometry[part, 1], geometry[part, 2], geometry[part, 3], geometry[part, 4], 1.0 / geometry[part, 5]
-    bottom, top, last = np.float32((bounds[4] - z0) * per_height), np.float32((bounds[5] - z0) * per_height + 1.0), np.float32(bins)
-    a0 = min(max(int((bounds[0] - radius - x0) / wx), 0), nx - 1)
-    a1 = min(max(int((bounds[1] + radius - x0) / wx), 0), nx - 1)
-    b0 = min(max(int((bounds[2] - radius - y0) / wy), 0), ny - 1)
-    b1 = min(max(int((bounds[3] + radius - y0) / wy), 0), ny - 1)
-    count, half, none, number = 0, ranges.size // 2, np.float32(0.0), load(COLUMNS, 0)
+    x0, y0, wx, wy = geometry[part, 0], geometry[part, 1], geometry[part, 3], geometry[part, 4]
+    a0 = min(max(int((low_x - radius - x0) / wx), 0), nx - 1)
+    a1 = min(max(int((high_x + radius - x0) / wx), 0), nx - 1)
+    b0 = min(max(int((low_y - radius - y0) / wy), 0), ny - 1)
+    b1 = min(max(int((high_y + radius - y0) / wy), 0), ny - 1)
     for a in range(a0, a1 + 1):
         left = x0 + a * wx
-        dx = max(0.0, max(left - bounds[1], bounds[0] - left - wx))
-        step = (bins + 1) * (1 - 2 * (a % 2))
-        for b in range(b0, b1 + 1, 8):
-            c = column_number(a, b, ny)
-            inside = minimum(number, np.float32(b1 - b))
-            front = inside * np.float32(wy) + np.float32(y0 + b * wy)
-            dy = maximum(maximum(front - np.float32(bounds[3]), np.float32(bounds[2] - wy) - front), none)
-            room = select(number > inside, none, np.float32(radius * radius - dx * dx) - dy * dy)
-            reach = sqrt(maximum(room, none)) * np.float32(per_height)
-            low, high = minimum(maximum(floor(bottom - reach), none), last), minimum(maximum(floor(top + reach), none), last)
-            low, high = select(room > none, low, last), select(room > none, high, none)
-            down = load(COLUMNS, 8 + 8 * (c & 1)) > none
-            column = to_integer(inside) * np.int32(step) + np.int32(first_bin + c * (bins + 1))
-            begin = maximum(looked_up(bin_start, column + to_integer(select(down, last - high, low))), np.int32(lowest_slot))
-            end = looked_up(bin_start, column + to_integer(select(down, last - low, high)))
-            hits = bits(begin < end)
-            order = load(LANES, 8 * hits)
-            store(ranges, count, reordered(begin, order))
-            store(ranges, half + count, reordered(end, order))
-            count += ones(hits)
+        dx = max(0.0, max(left - high_x, low_x - left - wx))
+        for b in range(b0, b1 + 1):
+            front, c = y0 + b * wy, column_number(a, b, ny)
+            dy = max(0.0, max(front - high_y, low_y - front - wy))
+            bin, odd = first_bin + c * (bins + 1), c & 1
+            first, end = bin_start[bin], bin_start[bin + bins]
+            one, other = z[first], z[max(end - 1, 0)]
+            numbers[at], numbers[room + at], numbers[4 * room + at] = left, front, odd
+            numbers[2 * room + at], numbers[3 * room + at] = min(one, other), max(one, other)
+            place[at] = bin + odd * bins
+            at += (max(first, lowest_slot) < end) & (dx * dx + dy * dy < radius * radius)
+    while at % 8:
+        numbers[at], place[at] = FAR, 0
+        at += 1
+    return at
+
+
+@once_a_cluster
+def _slot_ranges(low_x, high_x, low_y, high_y, low_z, high_z, radius, part, geometry, shape, bin_start, lowest_slot, numbers, place, room, begin, end, ranges):
+    """As neighbours.slot_ranges, of the columns [begin, end) of `_columns_near` and with bounds in all lanes; ranges may be empty.
+    float32: what it rounds is less than the margin of the distances in `radius`."""
+    wx, wy, per_height, last = np.float32(geometry[part, 3]), np.float32(geometry[part, 4]), np.float32(1.0 / geometry[part, 5]), np.float32(shape[part, 2])
+    bottom, top = (low_z - np.float32(geometry[part, 2])) * per_height, (high_z - np.float32(geometry[part, 2])) * per_height + np.float32(1.0)
+    count, half, none, square = 0, ranges.size // 2, np.float32(0.0), np.float32(radius * radius)
+    for k in range(begin, end, 8):
+        left, front = load(numbers, k), load(numbers, room + k)
+        dx = maximum(maximum(left - high_x, low_x - wx - left), none)
+        dy = maximum(maximum(front - high_y, low_y - wy - front), none)
+        dz = maximum(maximum(load(numbers, 2 * room + k) - high_z, low_z - load(numbers, 3 * room + k)), none)
+        rest = square - fma(dx, dx, dy * dy)
+        reach = sqrt(maximum(rest, none)) * per_height
+        low, high = to_integer(minimum(maximum(bottom - reach, none), last)), to_integer(minimum(maximum(top + reach, none), last))
+        at, down = load(place, k), load(numbers, 4 * room + k) > none
+        hits = bits(rest > dz * dz)
+        order = load(ORDER, 8 * hits)
+        store(ranges, count, reordered(select(down, at - high, at + low), order))
+        store(ranges, half + count, reordered(select(down, at - low, at + high), order))
+        count += ones(hits)
+    store(ranges, count, splat(np.int32(0)))
+    store(ranges, half + count, splat(np.int32(0)))
+    for k in range(0, count, 8):
+        store(ranges, k, maximum(looked_up(bin_start, load(ranges, k)), np.int32(lowest_slot)))
+        store(ranges, half + k, looked_up(bin_start, load(ranges, half + k)))
     return count
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def build_vector(x, y, z, slot_species, slot_row, foremost, clusters, kinds, full, inner_radius, radius, margin, geometry, shape, bin_start, ghosts, multiple, dummy, found,
-                 ranges, pointer, inner_end, neighbour):
-    """As neighbours.build_plain; x, y, z must have 8 elements of room behind the last slot."""
-    square, inner_square = np.float32((radius + margin)**2), np.float32((inner_radius + margin)**2)
-    groups = kinds * (1 + full)
-    room, half = found.size // (groups + 2), ranges.size // 2
-    bounds = np.empty(6)
-    number, number_inner = np.zeros(groups, np.int64), np.zeros(groups, np.int64)
+@once_a_cluster
+def _pick(order, found, begin, end, room, species, own, out, at):
+    """The slots of a species, less those of the cluster `own`, from the labels found[begin:end] into out[at:]; returns their end."""
+    for k in range(begin, end, 16):
+        slot = load_16(found, k) - np.int32(species * room)
+        hits = bits(slot >= np.int32(0)) & bits(slot < np.int32(room)) & bits((slot >> np.int32(2)) != np.int32(own)) & ALL >> max(k + 16 - end, 0)
+        at += put_packed(order, out, at, slot, hits)
+    return at
+
+
+@once_a_cluster
+def _build(order, x, y, z, slot_species, slot_row, foremost, clusters, kinds, full, inner_radius, radius, margin, geometry, shape, bin_start, ghosts, multiple, dummy, found,
+           ranges, pointer, inner_end, neighbour):
+    """Both of the builders below, by the `order` of put_packed. `found` holds first the labels of a cluster's j within the inner radius, then of the others, then those of
+    all slots: slot + room * species, below 2^31."""
+    radius, square, inner_square = radius + margin, np.float32((radius + margin)**2), np.float32((inner_radius + margin)**2)
+    groups, parts, sorts = kinds * (1 + full), 2 if ghosts else 1, 2 if ghosts and full else 1
+    half, room = ranges.size // 2, found.size // (groups + 2)
+    label = found[2 * room:]
+    edges_near, edges_far = np.zeros(3, np.int64), np.full(3, room)
+    for s in range(dummy):
+        label[s] = s + room * slot_species[s]
+    columns = 16
+    for part in range(parts):
+        columns += shape[part, 0] * shape[part, 1]
+    numbers, place, section = np.empty(5 * columns, np.float32), np.empty(columns, np.int32), np.zeros(3, np.int64)
+    x_left, x_right, y_front, y_back = np.float32(1.0), np.float32(-1.0), np.float32(1.0), np.float32(-1.0)         # no cluster lies in it
+    ox, oy, wx, wy = geometry[0, 0], geometry[0, 1], geometry[0, 3], geometry[0, 4]
     pointer[foremost * groups] = 0
     used = pointer[foremost * groups]                   # not the literal 0, for which callees would be compiled once more
     for c in range(foremost, clusters):
-        count = cluster_bounds(x, y, z, slot_row, c, bounds)
-        i0 = WIDTH * c
-        i1, i2, i3 = i0 + min(1, count - 1), i0 + min(2, count - 1), i0 + count - 1
-        number[:] = 0
-        parts = 2 if ghosts else 1
-        near, far = groups * room, (groups + 1) * room
+        i0, lowest_slot = WIDTH * c, WIDTH * (c + 1) * (1 - full)
+        i1, i2, i3 = i0 + (slot_row[i0 + 1] >= 0), i0 + 2 * (slot_row[i0 + 2] >= 0), i0 + 3 * (slot_row[i0 + 3] >= 0)
+        x0, x1, x2, x3 = load_one(x, i0), load_one(x, i1), load_one(x, i2), load_one(x, i3)
+        y0, y1, y2, y3 = load_one(y, i0), load_one(y, i1), load_one(y, i2), load_one(y, i3)
+        z0, z1, z2, z3 = load_one(z, i0), load_one(z, i1), load_one(z, i2), load_one(z, i3)
+        low_x, high_x = first_half(minimum(minimum(x0, x1), minimum(x2, x3))), first_half(maximum(maximum(x0, x1), maximum(x2, x3)))
+        low_y, high_y = first_half(minimum(minimum(y0, y1), minimum(y2, y3))), first_half(maximum(maximum(y0, y1), maximum(y2, y3)))
+        low_z, high_z = first_half(minimum(minimum(z0, z1), minimum(z2, z3))), first_half(maximum(maximum(z0, z1), maximum(z2, z3)))
+        left, right, front, back = extract(low_x, 0), extract(high_x, 0), extract(low_y, 0), extract(high_y, 0)
+        if not (x_left <= left and right <= x_right and y_front <= front and back <= y_back):
+            # the columns that the cluster touches: the next ones will be there, too
+            x_left, x_right = min(left, np.float32(ox + int((left - ox) / wx) * wx)), max(right, np.float32(ox + int((right - ox) / wx + 1.0) * wx))
+            y_front, y_back = min(front, np.float32(oy + int((front - oy) / wy) * wy)), max(back, np.float32(oy + int((back - oy) / wy + 1.0) * wy))
+            for part in range(parts):
+                section[part + 1] = _columns_near(x_left, x_right, y_front, y_back, radius, part, geometry, shape, bin_start, z, lowest_slot, numbers, place, columns, section[part])
+        near, far, between_near, between_far = 0, room, 0, room
         for part in range(parts):
-            n = _slot_ranges(bounds, radius + margin, part, geometry, shape, bin_start, (i0 + WIDTH) * (1 - full) * (1 - part), ranges)
-            first = kinds * part * full
-            if kinds == 1 and (part == 0 or full):      # of one species the inner ones need not be shared out
-                near = first * room
+            between_near, between_far = near, far
+            n = _slot_ranges(low_x, high_x, low_y, high_y, low_z, high_z, radius, part, geometry, shape, bin_start, lowest_slot, numbers, place, columns,
+                             section[part], section[part + 1], ranges)
             for k in range(n):
-                end = ranges[half + k]
-                for j in range(ranges[k], end, 8):
-                    X, Y, Z = load(x, j), load(y, j), load(z, j)
-                    nearest = minimum(minimum(_squares(X, Y, Z, x, y, z, i0), _squares(X, Y, Z, x, y, z, i1)),
-                                      minimum(_squares(X, Y, Z, x, y, z, i2), _squares(X, Y, Z, x, y, z, i3)))
-                    others = 255 >> max(j + 8 - end, 0)
-                    if j < i0 + WIDTH and j + 8 > i0:
-                        others &= ~(15 << (i0 - j) if j < i0 else 15 >> (j - i0))
-                    hits = bits(nearest < inner_square) & others
-                    store(found, near, load(LANES, 8 * hits) + np.int32(j))
-                    near += ones(hits)
-                    hits ^= bits(nearest < square) & others
-                    store(found, far, load(LANES, 8 * hits) + np.int32(j))
-                    far += ones(hits)
-            if full or part == parts - 1:
-                if kinds == 1:
-                    number[first] = near - first * room
-                else:
-                    share_out(found, groups * room, near, slot_species, first, kinds, room, number)
-                for t in range(first, first + kinds):
-                    number_inner[t] = number[t]
-                share_out(found, (groups + 1) * room, far, slot_species, first, kinds, room, number)
-                near, far = groups * room, (groups + 1) * room
-        used = append_groups(c, groups, found, room, number, number_inner, multiple, dummy, pointer, inner_end, neighbour, used)
-        if used < 0:
+                j, end = np.int64(ranges[k]), np.int64(ranges[half + k])
+                while True:                             # nearly always once or twice: a loop that looks before would be wrong once more
+                    X, Y, Z, J = load_16(x, j), load_16(y, j), load_16(z, j), load_16(label, j)
+                    dx, dy, dz = X - x0, Y - y0, Z - z0
+                    ex, ey, ez = X - x1, Y - y1, Z - z1
+                    fx, fy, fz = X - x2, Y - y2, Z - z2
+                    gx, gy, gz = X - x3, Y - y3, Z - z3
+                    nearest = minimum(minimum(fma(dx, dx, fma(dy, dy, dz * dz)), fma(ex, ex, fma(ey, ey, ez * ez))),
+                                      minimum(fma(fx, fx, fma(fy, fy, fz * fz)), fma(gx, gx, fma(gy, gy, gz * gz))))
+                    valid = ALL >> min(max(j + 16 - end, 0), 16)
+                    hits = bits(nearest < inner_square) & valid
+                    near += put_packed(order, found, near, J, hits)
+                    far += put_packed(order, found, far, J, bits(nearest < square) & valid ^ hits)
+                    j += 16
+                    if j >= end:
+                        break
+        if used + near + far - room + groups * (multiple + 32) > neighbour.size:
             return -1
+        edges_near[1], edges_near[sorts], edges_far[1], edges_far[sorts] = between_near, near, between_far, far
+        for sort in range(sorts):
+            for t in range(kinds):
+                begin, g = used, c * groups + sort * kinds + t
+                used = _pick(order, found, edges_near[sort], edges_near[sort + 1], room, t, c, neighbour, used)
+                inner_end[g] = begin + (used - begin + multiple - 1) // multiple * multiple
+                used = _pick(order, found, edges_far[sort], edges_far[sort + 1], room, t, c, neighbour, used)
+                store_16(neighbour, used, splat_16(np.int32(dummy)))
+                used = begin + (used - begin + multiple - 1) // multiple * multiple
+                pointer[g + 1] = used
+        if full and sorts == 1:
+            for g in range(c * groups + kinds, (c + 1) * groups):
+                inner_end[g] = pointer[g + 1] = used
     return used
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def build_avx512(x, y, z, slot_species, slot_row, foremost, clusters, kinds, full, inner_radius, radius, margin, geometry, shape, bin_start, ghosts, multiple, dummy, found,
+                 ranges, pointer, inner_end, neighbour):
+    """As neighbours.build_plain; x, y, z must have 16 elements of room behind the last slot."""
+    return _build(None, x, y, z, slot_species, slot_row, foremost, clusters, kinds, full, inner_radius, radius, margin, geometry, shape, bin_start, ghosts, multiple, dummy,
+                  found, ranges, pointer, inner_end, neighbour)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def build_avx2(x, y, z, slot_species, slot_row, foremost, clusters, kinds, full, inner_radius, radius, margin, geometry, shape, bin_start, ghosts, multiple, dummy, found,
+               ranges, pointer, inner_end, neighbour):
+    """The same without AVX-512."""
+    return _build(ORDER, x, y, z, slot_species, slot_row, foremost, clusters, kinds, full, inner_radius, radius, margin, geometry, shape, bin_start, ghosts, multiple,
+                  dummy, found, ranges, pointer, inner_end, neighbour)
 
 
 def builder(path):
     """The list builder of a kernel path."""
-    return build_plain if path == "plain" else build_vector
+    return {"plain": build_plain, "avx2": build_avx2, "avx512": build_avx512}[path]
