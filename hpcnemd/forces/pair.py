@@ -172,17 +172,14 @@ class PairForces:
         neighbours.extent(position, n, ghosts, low_ghost, high_ghost)
         ghost = ColumnGrid(low_ghost, high_ghost, width, self.list_radius) if ghosts else owned
         self._reserve_slots(n + ghosts + 20)
-        self._owned_slots = owned.sort(position, 0, n, 4, self._slot_row)
-        self._slots = self._owned_slots + (ghost.sort(position, n, ghosts, 1, self._slot_row[self._owned_slots:]) if ghosts else 0)
+        centre = 0.5 * (lowest + highest)
+        columns = columns_of(owned, ghost, centre)
+        self._owned_slots = owned.sort(position, 0, n, 4, 0, self._slot_row)
+        self._slots = ghost.sort(position, n, ghosts, 1, self._owned_slots, self._slot_row) if ghosts else self._owned_slots
         self._clusters = self._owned_slots // 4
         self._receiving = self._owned_slots if self.plan.full else 0        # first slot that gets forces as j
-        centre = 0.5 * (lowest + highest)
         reach = 0.5 * max((highest - lowest).tolist()) + self.list_radius
         neighbours.fill_slots(position, state.species, self._slot_row, self._slots, centre, *self._near, self._species)
-        columns = columns_of(owned, ghost)
-        owned.bin(self._near[2], self._slot_row, 0, centre)
-        if ghosts:
-            ghost.bin(self._near[2], self._slot_row, self._owned_slots, centre)
         self._list(columns, max(owned.columns, ghost.columns), ghosts, 8 * FLOAT32 * reach)
         self._route[:self._slots - self._owned_slots] = -1
         if images is not None and self.follows_images:
@@ -327,7 +324,7 @@ def column_width(extent, count, radius):
 
 
 class ColumnGrid:
-    """Columns along z over the bounding box of some rows; `geometry` and `bin_start`: its parts of the arrays of `columns_of`."""
+    """Columns along z over the bounding box of some rows; `bin_start`: its part of the array of `columns_of`."""
 
     def __init__(self, lowest, highest, width, radius):
         self.lowest = lowest.tolist()
@@ -337,24 +334,19 @@ class ColumnGrid:
         self.height = max(radius / 6, extent[2] / 4096)
         self.bins = int(extent[2] / self.height) + 1
         self.columns = self.nx * self.ny
-        self.start = np.zeros(self.columns + 1, np.int32)
 
-    def sort(self, position, first, count, fill, slot_row):
-        return neighbours.sort_columns(position, first, count, self.lowest[0], self.lowest[1], self.width_x, self.width_y, self.nx, self.ny, fill, slot_row, self.start)
-
-    def bin(self, z, slot_row, first_slot, centre):
-        """Height bins, in coordinates relative to `centre`."""
-        low = [edge - middle for edge, middle in zip(self.lowest, centre.tolist())]
-        self.geometry[:] = *low, self.width_x, self.width_y, self.height
-        neighbours.bin_heights(z, slot_row, self.start, first_slot, self.columns, low[2], self.height, self.bins, self.bin_start)
+    def sort(self, position, first, count, fill, first_slot, slot_row):
+        return neighbours.sort_columns(position, first, count, *self.lowest, self.width_x, self.width_y, self.height, self.nx, self.ny, self.bins, fill, first_slot, slot_row,
+                                       self.bin_start)
 
 
-def columns_of(owned, ghost):
-    """(geometry, shape, bin_start) of two ColumnGrids, as `neighbours.slot_ranges` wants them; both fill theirs by `bin`."""
+def columns_of(owned, ghost, centre):
+    """(geometry, shape, bin_start) of two ColumnGrids in coordinates relative to `centre`, as `neighbours.slot_ranges` wants them; `sort` of each fills its part of the last."""
     grids = (owned,) if ghost is owned else (owned, ghost)
     bins = [grid.columns * (grid.bins + 1) for grid in grids]
     shape = np.array([(grid.nx, grid.ny, grid.bins, k and bins[0]) for k, grid in enumerate(grids)], np.int64)
     geometry, bin_start = np.empty((len(grids), 6)), np.empty(sum(bins), np.int32)
     for k, grid in enumerate(grids):
-        grid.geometry, grid.bin_start = geometry[k], bin_start[shape[k, 3]:]
+        grid.bin_start = bin_start[shape[k, 3]:]
+        geometry[k] = *(edge - middle for edge, middle in zip(grid.lowest, centre.tolist())), grid.width_x, grid.width_y, grid.height
     return geometry, shape, bin_start

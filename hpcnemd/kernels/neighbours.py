@@ -20,16 +20,17 @@ WIDTH = 4
 @njit(cache=True, error_model="numpy")
 def extent(position, first, count, lowest, highest):
     """Lowest and highest coordinates of rows [first, first + count) of position (n, 3) into lowest, highest (3,); returns False where one is not finite."""
-    for k in range(3):
-        lowest[k], highest[k] = np.inf, -np.inf
-    finite = True
+    x0 = y0 = z0 = np.inf
+    x1 = y1 = z1 = -np.inf
+    odd = 0.0                               # NaN once there has been a number that is not finite
     for i in range(first, first + count):
-        for k in range(3):
-            value = position[i, k]
-            finite &= value - value == 0.0
-            lowest[k] = min(lowest[k], value)
-            highest[k] = max(highest[k], value)
-    return finite
+        x, y, z = position[i, 0], position[i, 1], position[i, 2]
+        x0, y0, z0 = min(x0, x), min(y0, y), min(z0, z)
+        x1, y1, z1 = max(x1, x), max(y1, y), max(z1, z)
+        odd += (x - x) + (y - y) + (z - z)
+    lowest[0], lowest[1], lowest[2] = x0, y0, z0
+    highest[0], highest[1], highest[2] = x1, y1, z1
+    return odd == 0.0
 
 
 @inner
@@ -39,45 +40,46 @@ def column_number(a, b, ny):
 
 
 @njit(cache=True, error_model="numpy")
-def sort_columns(position, first, count, origin_x, origin_y, width_x, width_y, nx, ny, fill, slot_row, start):
-    """Rows [first, first + count) of position (n, 3) into nx * ny columns, by z in each, downwards where its number is odd (ties keep their order); the last
-    column ends at a multiple of `fill`. Writes slot_row (row of each slot, -1 in empty ones) and start (nx * ny + 1,); returns the number of slots."""
-    columns = nx * ny
-    number = np.empty(columns, np.int32)
-    column = np.empty(count, np.int32)
-    for c in range(columns):
-        number[c] = 0
+def sort_columns(position, first, count, origin_x, origin_y, origin_z, width_x, width_y, height, nx, ny, bins, fill, first_slot, slot_row, bin_start):
+    """Rows [first, first + count) of position (n, 3) into slots from first_slot on: nx * ny columns, by z in each, downwards where its number is odd (ties keep their order);
+    the last one ends at a multiple of `fill`. Writes slot_row (row of each slot, -1 in empty ones); returns the end of the slots.
+    Writes bin_start[c * (bins + 1) + b], too: the first slot of column c whose z is in bin b or above (bins of odd columns are counted from the top, and below is
+    above); the last one is the end of the column's particles."""
+    entries = nx * ny * (bins + 1)
+    per_x, per_y, per_z = 1.0 / width_x, 1.0 / width_y, 1.0 / height
+    entry = np.empty(count, np.int32)
+    for k in range(entries):
+        bin_start[k] = 0
     for i in range(count):
-        a = min(max(int((position[first + i, 0] - origin_x) / width_x), 0), nx - 1)
-        b = min(max(int((position[first + i, 1] - origin_y) / width_y), 0), ny - 1)
-        column[i] = column_number(a, b, ny)
-        number[column[i]] += 1
-    slots = 0
-    cursor = np.empty(columns, np.int32)
-    for c in range(columns):
-        start[c] = slots
-        cursor[c] = slots
-        slots += number[c]
-    slots = (slots + fill - 1) // fill * fill
-    start[columns] = slots
-    for s in range(slots):
-        slot_row[s] = -1
-    for c in range(1, columns, 2):
-        cursor[c] += number[c] - 1
-    for i in range(count):              # rows of one column mostly stand upwards: so the sort finds most of its work done
-        c = column[i]
-        slot_row[cursor[c]] = first + i
-        cursor[c] += 1 - 2 * (c % 2)
-    for c in range(columns):
-        _sort_by_height(position, slot_row, start[c], number[c], 1.0 - 2.0 * (c % 2))
-    return slots
+        a = min(max(int((position[first + i, 0] - origin_x) * per_x), 0), nx - 1)
+        b = min(max(int((position[first + i, 1] - origin_y) * per_y), 0), ny - 1)
+        own = min(max(int((position[first + i, 2] - origin_z) * per_z), 0), bins - 1)
+        c = column_number(a, b, ny)
+        entry[i] = c * (bins + 1) + (own if c % 2 == 0 else bins - 1 - own)
+        bin_start[entry[i]] += 1
+    end, most = first_slot, np.int32(0)
+    for k in range(entries):
+        most = max(most, bin_start[k])
+        end += bin_start[k]
+        bin_start[k] = end
+    for i in range(count - 1, -1, -1):      # backwards from the end of each bin, which so becomes its begin
+        bin_start[entry[i]] -= 1
+        slot_row[bin_start[entry[i]]] = first + i
+    while (end - first_slot) % fill:
+        slot_row[end] = -1
+        end += 1
+    for c in range(nx * ny):
+        begin = bin_start[c * (bins + 1)]
+        _sort_by_height(position, slot_row, begin, bin_start[c * (bins + 1) + bins] - begin, most, 1.0 - 2.0 * (c % 2))
+    return end
 
 
 @inner
-def _sort_by_height(position, slot_row, begin, count, sign):
-    """slot_row[begin : begin + count] by sign times position z, then by row: insertion for short columns, Shell's sort for long ones."""
+def _sort_by_height(position, slot_row, begin, count, most, sign):
+    """slot_row[begin : begin + count] by sign times position z, then by row, where none is further than `most` from its place: by insertion, with Shell's gaps where
+    that is far."""
     gap = 1
-    while 9 * gap < count:              # columns of a few particles, or in order but for a few, need no larger gap than 1
+    while 9 * gap < most:
         gap = 3 * gap + 1
     while gap > 0:
         for k in range(gap, count):
@@ -103,27 +105,6 @@ def fill_slots(position, species, slot_row, slots, centre, x, y, z, slot_species
             slot_species[s] = species[row]
         else:
             x[s], y[s], z[s], slot_species[s] = 1e18, 1e18, 1e18, 0
-
-
-@njit(cache=True, error_model="numpy")
-def bin_heights(z, slot_row, start, first, columns, lowest, height, bins, bin_start):
-    """bin_start[c * (bins + 1) + b]: first slot of column c whose z is in bin b or above (bins of odd columns are counted from the top, and below is above); the
-    last one is the end of the column's particles. Slots of the column are first + start[c] ... in z and slot_row."""
-    for c in range(columns):
-        begin, end = first + start[c], first + start[c + 1]
-        while end > begin and slot_row[end - 1] < 0:
-            end -= 1
-        at = c * (bins + 1)
-        b = 0
-        for s in range(begin, end):
-            own = min(max(int((z[s] - lowest) / height), 0), bins - 1)
-            own = own if c % 2 == 0 else bins - 1 - own
-            while b <= own:
-                bin_start[at + b] = s
-                b += 1
-        while b <= bins:
-            bin_start[at + b] = end
-            b += 1
 
 
 @inner
