@@ -7,10 +7,18 @@ import math
 
 import numpy as np
 
-from . import njit
+from . import inner, njit
 
 FAST = {"contract", "arcp", "nsz"}          # no reassoc: the order of sums is part of the result
 OPTIONS = {"cache": True, "error_model": "numpy", "fastmath": FAST}
+
+
+@inner
+def _window(shift, lower, upper, r, axis, widest):
+    """(low, high): outside of it along an axis, no row is within `widest` of the brick of route r."""
+    low, high = lower[r, axis] - shift[r, axis] - widest, upper[r, axis] - shift[r, axis] + widest
+    margin = 1e-12 * (abs(low) + abs(high))
+    return low - margin, high + margin
 
 
 @njit(**OPTIONS)
@@ -21,21 +29,32 @@ def select_rows(position, n, shift, lower, upper, face, width2, start, index):
     """
     room, count = index.shape[0], 0
     widest = math.sqrt(width2) * (1.0 + 1e-12)
+    # rows in a thin slice of the brick: most routes of a half shell look into the one of the route before
+    slice_of, rows, thin, low, high = np.empty(n, np.int32), 0, -1, 0.0, 0.0
     for r in range(shift.shape[0]):
         start[r] = count
-        lowest, highest = lower[r, 0] - shift[r, 0] - widest, upper[r, 0] - shift[r, 0] + widest
-        margin = 1e-12 * (abs(lowest) + abs(highest))
-        lowest, highest = lowest - margin, highest + margin
-        for i in range(n):
-            if position[i, 0] < lowest or position[i, 0] > highest:         # most rows
-                continue
+        if thin < 0 or 4 * rows > n or (low, high) != _window(shift, lower, upper, r, thin, widest):
+            fewest = n + 1
+            for axis in range(3):           # the axis along which the window is thinnest, as a few of the rows tell
+                a, b = _window(shift, lower, upper, r, axis, widest)
+                met = 0
+                for i in range(0, n, n // 32 + 1):
+                    met += (position[i, axis] >= a) & (position[i, axis] <= b)
+                if met < fewest:
+                    fewest, thin = met, axis
+            low, high = _window(shift, lower, upper, r, thin, widest)
+            rows = 0
+            for i in range(n):
+                slice_of[rows] = i
+                rows += (position[i, thin] >= low) & (position[i, thin] <= high)
+        for k in range(rows):
+            i = slice_of[k]
             distance2, largest = 0.0, 0.0
             for axis in range(3):
                 x = position[i, axis] + shift[r, axis]
-                gap = max(lower[r, axis] - x, x - upper[r, axis])
-                if gap > 0.0:
-                    distance2 += gap * gap
-                    largest = max(largest, gap)
+                gap = max(max(lower[r, axis] - x, x - upper[r, axis]), 0.0)
+                distance2 += gap * gap
+                largest = max(largest, gap)
             if distance2 <= width2 and largest <= face:
                 if count < room:
                     index[count] = i
