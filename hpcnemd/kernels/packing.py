@@ -29,26 +29,30 @@ def select_rows(position, n, shift, lower, upper, face, width2, start, index):
     """
     room, count = index.shape[0], 0
     widest = math.sqrt(width2) * (1.0 + 1e-12)
-    # rows in a thin slice of the brick: most routes of a half shell look into the one of the route before
-    slice_of, rows, thin, low, high = np.empty(n, np.int32), 0, -1, 0.0, 0.0
+    # rows in a slice across each axis: the few slices of the neighbours in a half shell serve all of its routes
+    slices, rows, low, high = np.empty((3, n), np.int32), np.full(3, n), np.full(3, np.inf), np.full(3, np.inf)
     for r in range(shift.shape[0]):
         start[r] = count
-        if thin < 0 or 4 * rows > n or (low, high) != _window(shift, lower, upper, r, thin, widest):
-            fewest = n + 1
-            for axis in range(3):           # the axis along which the window is thinnest, as a few of the rows tell
+        thin, fewest = -1, n + 1
+        for axis in range(3):
+            if 4 * rows[axis] <= n and (low[axis], high[axis]) == _window(shift, lower, upper, r, axis, widest):
+                thin = axis
+        if thin < 0:
+            for axis in range(3):           # the axis across which the window is thinnest, as a few of the rows tell
                 a, b = _window(shift, lower, upper, r, axis, widest)
                 met = 0
                 for i in range(0, n, n // 32 + 1):
                     met += (position[i, axis] >= a) & (position[i, axis] <= b)
                 if met < fewest:
                     fewest, thin = met, axis
-            low, high = _window(shift, lower, upper, r, thin, widest)
-            rows = 0
+            a, b = _window(shift, lower, upper, r, thin, widest)
+            m = 0
             for i in range(n):
-                slice_of[rows] = i
-                rows += (position[i, thin] >= low) & (position[i, thin] <= high)
-        for k in range(rows):
-            i = slice_of[k]
+                slices[thin, m] = i
+                m += (position[i, thin] >= a) & (position[i, thin] <= b)
+            rows[thin], low[thin], high[thin] = m, a, b
+        for k in range(rows[thin]):
+            i = slices[thin, k]
             distance2, largest = 0.0, 0.0
             for axis in range(3):
                 x = position[i, axis] + shift[r, axis]
@@ -226,8 +230,8 @@ def wrap_rows(position, image, n, lengths, dimensions):
     """The first n positions into [0, length) along the first axes, image counts along."""
     for i in range(n):
         for axis in range(dimensions):
-            turns = np.floor(position[i, axis] / lengths[axis])
-            if turns != 0.0:
+            if position[i, axis] < 0.0 or position[i, axis] >= lengths[axis]:
+                turns = np.floor(position[i, axis] / lengths[axis])
                 position[i, axis] -= turns * lengths[axis]
                 image[i, axis] += int(turns)
                 if position[i, axis] >= lengths[axis]:          # -1e-17 + L is L

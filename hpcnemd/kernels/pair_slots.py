@@ -143,12 +143,12 @@ def spread_parameters(slot_species, clusters, table, parameters):
     """parameters[((c * kinds + t) * p + k) * 4 + l] = table[species of lane l of cluster c, t, k] for table (kinds, kinds, p)."""
     kinds, number = table.shape[1], table.shape[2]
     for c in range(clusters):
+        one, two, three, four = slot_species[4 * c], slot_species[4 * c + 1], slot_species[4 * c + 2], slot_species[4 * c + 3]
         for t in range(kinds):
             at = (c * kinds + t) * number * 4
-            for lane in range(4):
-                own = slot_species[4 * c + lane]
-                for k in range(number):
-                    parameters[at + 4 * k + lane] = table[own, t, k]
+            for k in range(number):
+                parameters[at + 4 * k], parameters[at + 4 * k + 1] = table[one, t, k], table[two, t, k]
+                parameters[at + 4 * k + 2], parameters[at + 4 * k + 3] = table[three, t, k], table[four, t, k]
 
 
 @njit(cache=True, error_model="numpy")
