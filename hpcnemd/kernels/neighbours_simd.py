@@ -21,8 +21,8 @@ once_a_cluster = functools.partial(inner, forceinline=True)        # a call with
 
 @inner
 def _columns_near(low_x, high_x, low_y, high_y, radius, part, geometry, shape, bin_start, z, lowest_slot, numbers, place, room, at):
-    """The columns of a part that have particles in slots from lowest_slot on and lie within `radius` of a rectangle, into the columns from `at` on, and empty ones up to a multiple of 8; returns their end.
-    numbers (5 * room,): of each its left and front edge, lowest and highest z, and 1 where it runs downwards; place (room,): of its first bin, or of the end where it
+    """The columns of a part that have particles in slots from lowest_slot on and lie within `radius` of a rectangle, into the places from `at` on, and
+    empty ones up to a multiple of 8; returns their end. numbers (5 * room,): of each its left and front edge, lowest and highest z, and 1 where it runs downwards; place (room,): of its first bin, or of the end where it
     runs downwards."""
     nx, ny, bins, first_bin = shape[part, 0], shape[part, 1], shape[part, 2], shape[part, 3]
     x0, y0, wx, wy = geometry[part, 0], geometry[part, 1], geometry[part, 3], geometry[part, 4]
@@ -97,13 +97,11 @@ def _build(order, x, y, z, slot_species, slot_row, foremost, clusters, kinds, fu
     groups, parts, sorts = kinds * (1 + full), 2 if ghosts else 1, 2 if ghosts and full else 1
     half, room = ranges.size // 2, found.size // (groups + 2)
     label = found[2 * room:]
-    edges_near, edges_far = np.zeros(3, np.int64), np.full(3, room)
     for s in range(dummy):
         label[s] = s + room * slot_species[s]
-    columns = 16
-    for part in range(parts):
-        columns += shape[part, 0] * shape[part, 1]
+    columns = shape[0, 0] * shape[0, 1] + shape[parts - 1, 0] * shape[parts - 1, 1] + 16
     numbers, place, section = np.empty(5 * columns, np.float32), np.empty(columns, np.int32), np.zeros(3, np.int64)
+    edges = np.zeros(6, np.int64)                       # of the labels of each part: those within the inner radius, then the others
     x_left, x_right, y_front, y_back = np.float32(1.0), np.float32(-1.0), np.float32(1.0), np.float32(-1.0)         # no cluster lies in it
     ox, oy, wx, wy = geometry[0, 0], geometry[0, 1], geometry[0, 3], geometry[0, 4]
     pointer[foremost * groups] = 0
@@ -148,13 +146,13 @@ def _build(order, x, y, z, slot_species, slot_row, foremost, clusters, kinds, fu
                         break
         if used + near + far - room + groups * (multiple + 32) > neighbour.size:
             return -1
-        edges_near[1], edges_near[sorts], edges_far[1], edges_far[sorts] = between_near, near, between_far, far
+        edges[1], edges[sorts], edges[3], edges[4], edges[3 + sorts] = between_near, near, room, between_far, far
         for sort in range(sorts):
             for t in range(kinds):
                 begin, g = used, c * groups + sort * kinds + t
-                used = _pick(order, found, edges_near[sort], edges_near[sort + 1], room, t, c, neighbour, used)
-                inner_end[g] = begin + (used - begin + multiple - 1) // multiple * multiple
-                used = _pick(order, found, edges_far[sort], edges_far[sort + 1], room, t, c, neighbour, used)
+                for distance in range(2):
+                    used = _pick(order, found, edges[3 * distance + sort], edges[3 * distance + sort + 1], room, t, c, neighbour, used)
+                    inner_end[g] = begin + (used - begin + multiple - 1) // multiple * multiple if distance == 0 else inner_end[g]
                 store_16(neighbour, used, splat_16(np.int32(dummy)))
                 used = begin + (used - begin + multiple - 1) // multiple * multiple
                 pointer[g + 1] = used
@@ -167,7 +165,7 @@ def _build(order, x, y, z, slot_species, slot_row, foremost, clusters, kinds, fu
 @njit(cache=True, nogil=True, error_model="numpy")
 def build_avx512(x, y, z, slot_species, slot_row, foremost, clusters, kinds, full, inner_radius, radius, margin, geometry, shape, bin_start, ghosts, multiple, dummy, found,
                  ranges, pointer, inner_end, neighbour):
-    """As neighbours.build_plain; x, y, z must have 16 elements of room behind the last slot."""
+    """As neighbours.build_plain; x, y, z must have 16 elements of room behind the last slot, and `multiple` is 16 at most."""
     return _build(None, x, y, z, slot_species, slot_row, foremost, clusters, kinds, full, inner_radius, radius, margin, geometry, shape, bin_start, ghosts, multiple, dummy,
                   found, ranges, pointer, inner_end, neighbour)
 

@@ -7,18 +7,10 @@ import math
 
 import numpy as np
 
-from . import inner, njit
+from . import njit
 
 FAST = {"contract", "arcp", "nsz"}          # no reassoc: the order of sums is part of the result
 OPTIONS = {"cache": True, "error_model": "numpy", "fastmath": FAST}
-
-
-@inner
-def _window(shift, lower, upper, r, axis, widest):
-    """(low, high): outside of it along an axis, no row is within `widest` of the brick of route r."""
-    low, high = lower[r, axis] - shift[r, axis] - widest, upper[r, axis] - shift[r, axis] + widest
-    margin = 1e-12 * (abs(low) + abs(high))
-    return low - margin, high + margin
 
 
 @njit(**OPTIONS)
@@ -30,27 +22,31 @@ def select_rows(position, n, shift, lower, upper, face, width2, start, index):
     room, count = index.shape[0], 0
     widest = math.sqrt(width2) * (1.0 + 1e-12)
     # rows in a slice across each axis: the few slices of the neighbours in a half shell serve all of its routes
-    slices, rows, low, high = np.empty((3, n), np.int32), np.full(3, n), np.full(3, np.inf), np.full(3, np.inf)
+    slices, rows, edges, window = np.empty((3, n), np.int32), np.empty(3, np.int64), np.empty((3, 2)), np.empty((3, 2))
+    for axis in range(3):
+        rows[axis] = n + 1
     for r in range(shift.shape[0]):
         start[r] = count
         thin, fewest = -1, n + 1
         for axis in range(3):
-            if 4 * rows[axis] <= n and (low[axis], high[axis]) == _window(shift, lower, upper, r, axis, widest):
+            a, b = lower[r, axis] - shift[r, axis] - widest, upper[r, axis] - shift[r, axis] + widest
+            margin = 1e-12 * (abs(a) + abs(b))
+            window[axis, 0], window[axis, 1] = a - margin, b + margin
+            if 4 * rows[axis] <= n and edges[axis, 0] == window[axis, 0] and edges[axis, 1] == window[axis, 1]:
                 thin = axis
         if thin < 0:
             for axis in range(3):           # the axis across which the window is thinnest, as a few of the rows tell
-                a, b = _window(shift, lower, upper, r, axis, widest)
                 met = 0
                 for i in range(0, n, n // 32 + 1):
-                    met += (position[i, axis] >= a) & (position[i, axis] <= b)
+                    met += (position[i, axis] >= window[axis, 0]) & (position[i, axis] <= window[axis, 1])
                 if met < fewest:
                     fewest, thin = met, axis
-            a, b = _window(shift, lower, upper, r, thin, widest)
+            edges[thin, 0], edges[thin, 1] = window[thin, 0], window[thin, 1]
             m = 0
             for i in range(n):
                 slices[thin, m] = i
-                m += (position[i, thin] >= a) & (position[i, thin] <= b)
-            rows[thin], low[thin], high[thin] = m, a, b
+                m += (position[i, thin] >= edges[thin, 0]) & (position[i, thin] <= edges[thin, 1])
+            rows[thin] = m
         for k in range(rows[thin]):
             i = slices[thin, k]
             distance2, largest = 0.0, 0.0
