@@ -22,8 +22,8 @@ once_a_cluster = functools.partial(inner, forceinline=True)        # a call with
 @inner
 def _columns_near(low_x, high_x, low_y, high_y, radius, part, geometry, shape, bin_start, z, lowest_slot, numbers, place, room, at):
     """The columns of a part that have particles in slots from lowest_slot on and lie within `radius` of a rectangle, into the places from `at` on, and
-    empty ones up to a multiple of 8; returns their end. numbers (5 * room,): of each its left and front edge, lowest and highest z, and 1 where it runs downwards; place (room,): of its first bin, or of the end where it
-    runs downwards."""
+    empty ones up to a multiple of 8; returns their end. numbers (5 * room,): of each its left and front edge, lowest and highest z, and 1 where it runs downwards;
+    place (room,): of its first bin, or of the end where it runs downwards."""
     nx, ny, bins, first_bin = shape[part, 0], shape[part, 1], shape[part, 2], shape[part, 3]
     x0, y0, wx, wy = geometry[part, 0], geometry[part, 1], geometry[part, 3], geometry[part, 4]
     a0 = min(max(int((low_x - radius - x0) / wx), 0), nx - 1)
