@@ -13,7 +13,8 @@ from .drive import Drive
 from .thermostat import NoThermostat
 
 
-RENEWED = 0.125            # of the skin: how far pairs that the lists miss must be beyond the cutoff where the lists are to stay
+RENEWED = 0.25             # of the skin: how far pairs that the lists miss must be beyond the cutoff where the lists are to stay
+FEW = 1000                 # particles of all ranks, below which new lists cost no more than a look at who has met
 
 
 class Shared:
@@ -165,8 +166,8 @@ class Simulation:
 
     def renew(self):
         """Collective. Whether the lists may stay although particles have moved: no pair that they miss is near. Motion is counted anew then."""
-        if not hasattr(self.forces, "pair") or not (self.stretch == 1.0).all():         # pair lists must be all that has to be safe, in the box for which they were made
-            return False
+        if self.domain.expected[0] < FEW or not hasattr(self.forces, "pair") or not (self.stretch == 1.0).all():
+            return False                # pair lists must be all that has to be safe, in the box for which they were made
         pair, room, position = self.forces.pair, RENEWED * self.forces.skin, self.state.position[:self.state.n_owned]
         if not lists_hold(self.domain, self.state, self.listed, pair.cutoff + room, pair.list_radius):
             return False

@@ -4,12 +4,18 @@ import pytest
 from engines import advance, heat_bath, simulation, system_of
 from mpi4py import MPI
 
+from hpcnemd.dynamics import simulation as module
 from hpcnemd.dynamics.restart import restore, snapshot
 from hpcnemd.parallel.domain import gather_sorted
 from hpcnemd.parallel.serial import SerialComm
 
 comm = MPI.COMM_WORLD
 pytestmark = pytest.mark.mpi
+
+
+@pytest.fixture(autouse=True)
+def also_of_few_particles(monkeypatch):
+    monkeypatch.setattr(module, "FEW", 0)
 
 
 def hot_salt(precision="double"):

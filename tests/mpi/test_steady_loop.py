@@ -61,6 +61,7 @@ def test_forces_are_told_how_much_of_the_skin_is_spent():
     sim = simulation(system, 900.0, 2.0, comm=comm if comm.size > 1 else SerialComm())
     heat_bath(sim, 900.0, "nose_hoover")
     sim.start()
+    sim.hurrying = False                                            # one by one, also on one rank
     compute, told = sim.forces.pair.compute, []
 
     def watched(state, observe, spent=None):
