@@ -48,6 +48,10 @@ class Stretch:
         self.edges = np.cumsum([0, *map(len, self.parts)]).tolist()
         self.log, self._run = np.zeros((MOST, self.edges[-1])), None
 
+    def compile(self):
+        """The loop, before there is anything to do for it."""
+        return entry(kernels.run_steps, 0, 1.0, self.address, self.words, self.values, 0, True, np.zeros(3), 0, np.zeros(3), np.zeros(7), 1.0, 1.0, 1.0, *self.parts, self.log)
+
     def _bind(self):
         """Arguments as they are now."""
         from .loop import closing_arguments, opening_arguments
@@ -76,7 +80,7 @@ class Stretch:
         self._bind()
         given = count, sim.safe_skin, *self.given
         if self._run is None:
-            self._run = entry(kernels.run_steps, *given)
+            self._run = self.compile()
         made, how, moved = self._run(*given)
         first = sim.step
         if every:

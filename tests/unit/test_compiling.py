@@ -42,7 +42,7 @@ sim = simulation_of(system, colour, SerialComm(), (1, 1, 1), 1.0, 1, 0)
 scatter(sim.domain, sim.state, {"species": system.species, "position": system.position})
 sim.enter_phase(Drive(), *make_thermostat("nose_hoover", 700.0, colour, False, 1.0))
 sim.start()
-advance(sim, 2)
+advance(sim, 40)
 print(json.dumps({"late": {name: count for name, count in signatures().items() if count > ahead.get(name, 0)}, "compiled": sum(ahead.values())}))
 """
 
