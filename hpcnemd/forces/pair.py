@@ -138,10 +138,8 @@ class PairForces:
         self._slot_row, self._route = np.full(room, -1, np.int32), np.full(room, -1, np.int32)
         self._near = [np.full(room, 1e18, np.float32) for _ in range(3)]
         self._species = np.zeros(room, np.int32)
-        self._xyz = [np.zeros(room, self._place) for _ in range(3)]
-        self._rows, self._force = np.zeros(4 * room, self._place), np.zeros(4 * room)
+        self._rows, self._force = np.zeros(4 * room, self._place), np.zeros(4 * room)         # forces are zero between calls of the kernel that bring them back
         self._others = [np.zeros(4 * room) for _ in range(1, self.threads)]             # forces that the other threads have summed
-        self._f = [np.zeros(room) for _ in range(3)]
         groups = self._groups
         self._found = np.zeros((groups + 2) * room, np.int32)
         self._pointer, self._inner_end = np.zeros(room // 4 * groups + 1, np.int64), np.zeros(room // 4 * groups, np.int64)
@@ -247,7 +245,7 @@ class PairForces:
             self._reach = self._inner_end if spent is not None and spent <= self.inner_skin else self._pointer[1:]
             rows = self._ways(state)
             if self._team is None:
-                self._part(True, rows, observe, 0, self._clusters, self._force, self._observed, self._scratch[0])
+                self._part(True, True, rows, observe, 0, self._clusters, self._force, self._observed, self._scratch[0])
             else:
                 self._by_threads(rows, observe)
         if not observe:
@@ -266,13 +264,13 @@ class PairForces:
             fractions = per_length, self._middle
         return position, state.force, self._slot_row, self._route, self._shift, self._owned_slots, self._slots, self._receiving, *fractions
 
-    def _part(self, whole, rows, observe, foremost, end, force, observed, work):
-        """Pairs of the clusters [foremost, end); `whole`: with the way from the state's `rows` and back; `work`: the scratch of one thread."""
-        self._entry(*self._arguments(whole, rows, observe, foremost, end, force, observed, work))
+    def _part(self, fetch, deliver, rows, observe, foremost, end, force, observed, work):
+        """Pairs of the clusters [foremost, end); `fetch`, `deliver`: with the way from the state's `rows` and back to them; `work`: the scratch of one thread."""
+        self._entry(*self._arguments(fetch, deliver, rows, observe, foremost, end, force, observed, work))
 
-    def _arguments(self, whole, rows, observe, foremost, end, force, observed, work):
-        return (whole, *rows, observe, *self._xyz, self._rows, self._species, foremost, end, len(self.kinds.names), self._pointer, self._reach, self._neighbour,
-                self._parameters, self._partners, *self._units, *self._numbers, force, *self._f, observed, *work)
+    def _arguments(self, fetch, deliver, rows, observe, foremost, end, force, observed, work):
+        return (fetch, deliver, *rows, observe, self._rows, self._species, foremost, end, len(self.kinds.names), self._pointer, self._reach, self._neighbour,
+                self._parameters, self._partners, *self._units, *self._numbers, force, observed, *work)
 
     def calls(self, state):
         """(kernel, its arguments for the inner parts of the lists, those for the whole lists) of `compute` without an observation, for one thread; None without particles."""
@@ -280,14 +278,14 @@ class PairForces:
             return None
         found = []
         for self._reach in (self._inner_end, self._pointer[1:]):
-            found.append(self._arguments(True, self._ways(state), False, 0, self._clusters, self._force, self._observed, self._scratch[0]))
+            found.append(self._arguments(True, True, self._ways(state), False, 0, self._clusters, self._force, self._observed, self._scratch[0]))
         return self.kernel, *found
 
     def _by_threads(self, rows, observe):
         """Clusters in parts of equal work, counted as entries of the list (and a few for each cluster); sums of the parts in their order."""
-        position, force_rows, *ways = rows
-        slots, fractions = ways[:6], ways[6:]
-        (pair_slots.gather_fractions if fractions else pair_slots.gather_positions)(*fractions, position, *slots, *self._xyz, self._rows, self._force)
+        def alone(fetch, deliver):              # no clusters: only the way in or out
+            self._part(fetch, deliver, rows, False, 0, 0, self._force, self._observed, self._scratch[0])
+        alone(True, False)
         team, groups = self._team, self._groups
         work = self._pointer[:self._clusters * groups + 1:groups] + CLUSTER * np.arange(self._clusters + 1)
         edges = np.searchsorted(work, team.edges(int(work[-1])))
@@ -297,12 +295,12 @@ class PairForces:
         def part(k):
             if k:
                 force[k][received] = 0.0
-            self._part(False, rows, observe, int(edges[k]), int(edges[k + 1]), force[k], observed[k], self._scratch[k])
+            self._part(False, False, rows, observe, int(edges[k]), int(edges[k + 1]), force[k], observed[k], self._scratch[k])
         team.run(part)
         for other in self._others:
             self._force[received] += other[received]
+        alone(False, True)
         self._observed = observed.sum(axis=0)
-        pair_slots.scatter_forces(force_rows, slots[0], *slots[3:], self._force, *self._f)
 
 
 def aligned(values, kind):

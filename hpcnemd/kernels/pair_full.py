@@ -5,7 +5,7 @@ The list of a cluster holds every owned particle near it, those before it too, a
 behind in groups of their own and get their forces. No vector is left out: to look for those without a pair would take longer. Signature, units and sums are those of
 `pair_source`; a pair of owned particles is met twice and observed with half its weight."""
 from .pair_arguments import BRING_BACK, definition
-from .pair_source import BLOCK, VIRIAL, cluster_lines, distance_lines, energy_lines, flushed, header, indented, interleaved, pair_lines, parameter_names, place_lines, used_parameters
+from .pair_source import BLOCK, VIRIAL, cluster_lines, distance_lines, energy_lines, flushed, header, indented, interleaved, own_force, pair_lines, parameter_names, place_lines, used_parameters
 
 
 def full_source(plan):
@@ -74,9 +74,7 @@ def full_source(plan):
                     for k in range(pointer[g + group * kinds], reach[g + group * kinds], {plan.rows}):
 {indented(interleaved(["v@ = load_rows(rows, neighbour, k)"] + place + watch, 1), 6)}
 {indented(flush, 2)}
-        store_i(fx, b, {"force_x" if plan.mixed else "ax"})
-        store_i(fy, b, {"force_y" if plan.mixed else "ay"})
-        store_i(fz, b, {"force_z" if plan.mixed else "az"})
+        add_four_at(force_rows, slot_row, b, {own_force(plan)})
     if observe:
         for k in range(8):
             observed[k] = total(load(sums, {lanes} * k))

@@ -13,7 +13,7 @@ from pathlib import Path
 import numba
 from numba import config
 
-from . import coefficients, pair_arguments, pair_full, pair_slots, pair_source, simd, simd_rows
+from . import coefficients, pair_arguments, pair_full, pair_slots, pair_slots_simd, pair_source, simd, simd_rows
 
 
 @functools.cache
@@ -34,7 +34,7 @@ def folder():
 @functools.cache
 def _base_digest():
     """Digest of what generated sources import: new intrinsics must not meet old machine code."""
-    files = [module.__file__ for module in (simd, simd_rows, coefficients, pair_slots, pair_arguments, pair_source, pair_full)] + [__file__]
+    files = [module.__file__ for module in (simd, simd_rows, coefficients, pair_slots, pair_slots_simd, pair_arguments, pair_source, pair_full)] + [__file__]
     text = "".join(Path(file).read_text(encoding="utf-8") for file in files)
     return hashlib.sha256((text + numba.__version__).encode()).hexdigest()
 

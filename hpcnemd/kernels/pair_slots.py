@@ -1,4 +1,5 @@
-"""Between rows of the state and slots of the cluster lists: positions in, forces out, parameters of the pairs beside the clusters."""
+"""Between rows of the state and slots of the cluster lists: positions in, forces out, parameters of the pairs beside the clusters. For kernels without vector code;
+those with it have the same in `pair_slots_simd`."""
 import math
 
 import numpy as np
@@ -27,9 +28,8 @@ def follow_owners(slot_row, begin, slots, base, index, first, start, first_route
 
 
 @inner
-def lay_out_positions(position, slot_row, route, shift, owned_slots, slots, receiving, x, y, z, rows, force):
-    """Coordinates of the owned slots into x, y, z and of all slots into rows (flat, 4 a slot); forces (flat, 4 a slot) of the slots from `receiving` on, which
-    get some as j, become zero. Ghosts are shifted by their route, see `follow_owners`. Slot `slots` is the dummy that fills lists up."""
+def lay_out_positions(position, slot_row, route, shift, owned_slots, slots, rows):
+    """Coordinates of all slots into rows (flat, 4 a slot). Ghosts are shifted by their route, see `follow_owners`. Slot `slots` is the dummy that fills lists up."""
     for s in range(owned_slots):
         row = slot_row[s]
         if row >= 0:
@@ -37,7 +37,6 @@ def lay_out_positions(position, slot_row, route, shift, owned_slots, slots, rece
         else:
             a, b, c = FAR * (2.0 + s % 4), FAR, FAR
         rows[4 * s], rows[4 * s + 1], rows[4 * s + 2] = a, b, c
-        x[s], y[s], z[s] = a, b, c
     for s in range(owned_slots, slots):
         row, r = slot_row[s], route[s - owned_slots]
         a, b, c = position[row, 0], position[row, 1], position[row, 2]
@@ -45,14 +44,6 @@ def lay_out_positions(position, slot_row, route, shift, owned_slots, slots, rece
             a, b, c = a + shift[r, 0], b + shift[r, 1], c + shift[r, 2]
         rows[4 * s], rows[4 * s + 1], rows[4 * s + 2] = a, b, c
     rows[4 * slots], rows[4 * slots + 1], rows[4 * slots + 2] = -FAR, -FAR, -FAR
-    for k in range(4 * receiving, 4 * slots + 4):
-        force[k] = 0.0
-
-
-@njit(cache=True, error_model="numpy")
-def gather_positions(position, slot_row, route, shift, owned_slots, slots, receiving, x, y, z, rows, force):
-    """As `lay_out_positions`, for threads that share the pairs afterwards."""
-    lay_out_positions(position, slot_row, route, shift, owned_slots, slots, receiving, x, y, z, rows, force)
 
 
 def fraction_periods(lengths, span, cutoff):
@@ -78,64 +69,44 @@ def whole_units(upright, per_length, lengths, tilts):
 
 
 @inner
-def lay_out_fractions(per_length, middle, position, slot_row, route, shift, owned_slots, slots, receiving, x, y, z, rows, force):
-    """As lay_out_positions with int32 coordinates: position times per_length (3,) = 2^32 / period, to the nearest integer modulo 2^32.
-    Around middle (3,), the middle of the box in these units, stand the particles. Half a period from it in one axis (empty slots, another axis for each
-    lane) or in all three (the dummy) there is nothing within the cutoff."""
-    opposite = 2147483648.0
-    for s in range(slots):
-        row = slot_row[s]
-        if row >= 0:
-            a, b, c = position[row, 0], position[row, 1], position[row, 2]
-            if s >= owned_slots:
-                r = route[s - owned_slots]
-                if r >= 0:
-                    a, b, c = a + shift[r, 0], b + shift[r, 1], c + shift[r, 2]
-            a, b, c = a * per_length[0], b * per_length[1], c * per_length[2]
-        else:
-            lane = s % 4
-            a, b, c = middle[0] + opposite * (lane == 1), middle[1] + opposite * (lane == 2), middle[2] + opposite * (lane == 3)
-        u, v, w = np.int32(np.int64(math.floor(a + 0.5))), np.int32(np.int64(math.floor(b + 0.5))), np.int32(np.int64(math.floor(c + 0.5)))
-        rows[4 * s], rows[4 * s + 1], rows[4 * s + 2] = u, v, w
-        if s < owned_slots:
-            x[s], y[s], z[s] = u, v, w
+def place_apart(s, lane, middle, rows):
+    """Row s of the fractions: half a period from `middle` in the axis `lane` - 1 (in none for lane 0, in all three for lane -1)."""
     for k in range(3):
-        rows[4 * slots + k] = np.int32(np.int64(middle[k] + opposite))
-    for k in range(4 * receiving, 4 * slots + 4):
-        force[k] = 0.0
-
-
-@njit(cache=True, error_model="numpy")
-def gather_fractions(per_length, middle, position, slot_row, route, shift, owned_slots, slots, receiving, x, y, z, rows, force):
-    """As `lay_out_fractions`, for threads that share the pairs afterwards."""
-    lay_out_fractions(per_length, middle, position, slot_row, route, shift, owned_slots, slots, receiving, x, y, z, rows, force)
+        rows[4 * s + k] = np.int32(np.int64(math.floor(middle[k] + 2147483648.0 * (lane == k + 1 or lane < 0) + 0.5)))
 
 
 @inner
-def bring_back(force_rows, slot_row, owned_slots, slots, receiving, force, fx, fy, fz):
-    """force_rows (n, 3) += forces of the slots: what they got as j (force, from the slot `receiving` on) and, for owned ones, as i (fx, fy, fz)."""
+def lay_out_fractions(per_length, middle, position, slot_row, route, shift, owned_slots, slots, rows):
+    """As lay_out_positions with int32 coordinates: position times per_length (3,) = 2^32 / period, to the nearest integer modulo 2^32.
+    Around middle (3,), the middle of the box in these units, stand the particles. Half a period from it in one axis (empty slots, another axis for each
+    lane) or in all three (the dummy) there is nothing within the cutoff."""
     for s in range(slots):
         row = slot_row[s]
         if row < 0:
+            place_apart(s, s % 4, middle, rows)
             continue
-        if s < receiving:
-            force_rows[row, 0] += fx[s]
-            force_rows[row, 1] += fy[s]
-            force_rows[row, 2] += fz[s]
-        elif s < owned_slots:
-            force_rows[row, 0] += force[4 * s] + fx[s]
-            force_rows[row, 1] += force[4 * s + 1] + fy[s]
-            force_rows[row, 2] += force[4 * s + 2] + fz[s]
-        else:
-            force_rows[row, 0] += force[4 * s]
-            force_rows[row, 1] += force[4 * s + 1]
-            force_rows[row, 2] += force[4 * s + 2]
+        a, b, c = position[row, 0], position[row, 1], position[row, 2]
+        if s >= owned_slots:
+            r = route[s - owned_slots]
+            if r >= 0:
+                a, b, c = a + shift[r, 0], b + shift[r, 1], c + shift[r, 2]
+        a, b, c = a * per_length[0], b * per_length[1], c * per_length[2]
+        u, v, w = np.int32(np.int64(math.floor(a + 0.5))), np.int32(np.int64(math.floor(b + 0.5))), np.int32(np.int64(math.floor(c + 0.5)))
+        rows[4 * s], rows[4 * s + 1], rows[4 * s + 2] = u, v, w
+    place_apart(slots, -1, middle, rows)
 
 
-@njit(cache=True, error_model="numpy")
-def scatter_forces(force_rows, slot_row, owned_slots, slots, receiving, force, fx, fy, fz):
-    """As `bring_back`, after threads have shared the pairs."""
-    bring_back(force_rows, slot_row, owned_slots, slots, receiving, force, fx, fy, fz)
+@inner
+def bring_back(force_rows, slot_row, slots, receiving, force):
+    """force_rows (n, 3) += force (flat, 4 a slot) of the slots from `receiving` on. These and the dummy's become zero for the next time: a pass of its own would
+    have to fetch them once more."""
+    for s in range(receiving, slots):
+        row = slot_row[s]
+        if row >= 0:
+            for k in range(3):
+                force_rows[row, k] += force[4 * s + k]
+    for k in range(4 * receiving, 4 * slots + 4):
+        force[k] = 0.0
 
 
 @njit(cache=True, error_model="numpy")

@@ -254,8 +254,13 @@ def place_lines(plan):
 def cluster_lines(plan):
     """Statements for the particles i of a cluster, whose first slot is b."""
     if not plan.mixed:
-        return [f"{a}i = load_i({a}, b)" for a in "xyz"]
-    return ["origin = load_i(rows, 4 * b)"] + [f"{a}i = to_float(load_i({a}, b) - {a}_of(origin)) * unit_{a}" for a in "xyz"]
+        return ["own = load_four(rows, b)"] + [f"{a}i = {a}s_of(own)" for a in "xyz"]
+    return ["origin, own = load_i(rows, 4 * b), to_float(from_first(load_four(rows, b)))"] + [f"{a}i = {a}s_of(own) * unit_{a}" for a in "xyz"]
+
+
+def own_force(plan):
+    """Names of the vectors whose rows, added, are the forces on the particles i."""
+    return ", ".join(f"force_{a}" if plan.mixed else f"a{a}" for a in "xyz")
 
 
 def flushed(plan):
@@ -268,10 +273,10 @@ def header(plan):
     lanes = 4 * plan.rows
     found = ["import numpy as np", "from numba import int64, njit",
               "from hpcnemd.kernels.simd import bits, fma, lanes, maximum, minimum, polynomial, power_of_two, rcp14, rsqrt14, select, sqrt, to_float, total, widen",
-              "from hpcnemd.kernels.simd_rows import rows as row_functions", "",
+              "from hpcnemd.kernels.simd_rows import add_four, add_four_at, from_first, load_four, rows as row_functions", "",
               f"_lanes, _few, _rows = lanes({lanes}), lanes({plan.rows}), row_functions({plan.rows})",
               "load, splat, store, load_few, store_few = _lanes.load, _lanes.splat, _lanes.store, _few.load, _few.store"]
-    found += [f"{f} = _rows.{f}" for f in ("load_rows", "load_rows_at", "load_quads", "load_i", "x_of", "y_of", "z_of", "row_sums", "subtract_rows", "store_i")]
+    found += [f"{f} = _rows.{f}" for f in ("load_rows", "load_rows_at", "load_quads", "load_i", "x_of", "y_of", "z_of", "xs_of", "ys_of", "zs_of", "row_sums", "subtract_rows")]
     found += [f"MAGIC, real = {MAGIC[plan.precision]!r}, np.{'float32' if plan.mixed else 'float64'}",
                f"exp2_polynomial, ewald_polynomial = polynomial({EXP2_DEGREE[plan.precision]}, {lanes}), polynomial({max(plan.coulomb, 2)}, {lanes})"]
     return found
@@ -341,9 +346,7 @@ def _vector_source(plan):
 {indented(last, 5)}
 {indented(flush, 4)}
                 m, q, low = 0, 0, low + {BLOCK}
-        store_i(fx, b, {"force_x" if plan.mixed else "ax"})
-        store_i(fy, b, {"force_y" if plan.mixed else "ay"})
-        store_i(fz, b, {"force_z" if plan.mixed else "az"})
+        add_four(force, b, {own_force(plan)})
     if observe:
         for k in range(8):
             observed[k] = total(load(sums, {lanes} * k))
@@ -397,12 +400,13 @@ def _of_precision(plan, text):
 def _plain_source(plan):
     names, (used, observed) = parameter_names(plan), used_parameters(plan)
     stride = 4 * len(names)
-    place = [f"d{a}@ = real(int32({a}[i] - {a}j)) * unit_{a}" if plan.mixed else f"d{a}@ = {a}[i] - {a}j" for a in "xyz"]
+    offsets = [(a, f"4 * i + {k}" if k else "4 * i") for k, a in enumerate("xyz")]
+    place = [f"d{a}@ = real(int32(rows[{at}] - {a}j)) * unit_{a}" if plan.mixed else f"d{a}@ = rows[{at}] - {a}j" for a, at in offsets]
     body = place + ["r2@ = fma(dx@, dx@, fma(dy@, dy@, dz@ * dz@))", "if r2@ < cutoff2:"]
     def load(which):
         return [f"{name} = parameters[o + {4 * names.index(name)} + i - b]" for name in which]
     pair = load(used) + distance_lines(plan) + pair_lines(plan)
-    pair += ["fx[i] += s@ * dx@", "fy[i] += s@ * dy@", "fz[i] += s@ * dz@", "gx += s@ * dx@", "gy += s@ * dy@", "gz += s@ * dz@", "if observe:"]
+    pair += [f"force[{at}] += s@ * d{a}@" for a, at in offsets] + ["gx += s@ * dx@", "gy += s@ * dy@", "gz += s@ * dz@", "if observe:"]
     watch = load(observed) + energy_lines(plan)
     watch += [f"observed[{k}] += {value}" for k, value in enumerate(("us@", "uc@") + tuple(f"s@ * d{a}@ * d{b}@" for a, b in VIRIAL))]
     loop = [line.replace("@", "_0") for line in body + ["    " + line for line in pair] + ["        " + line for line in watch]]
@@ -414,8 +418,6 @@ from numpy import {"float32" if plan.mixed else "float64"} as real, int32
 
 {definition(plan)}
     observed[:] = 0
-    for i in range(4 * foremost, 4 * clusters):
-        fx[i], fy[i], fz[i] = 0.0, 0.0, 0.0
     for c in range(foremost, clusters):
         b = 4 * c
         for j in range(b + 1, b + 4):

@@ -3,7 +3,7 @@ from numba import njit
 
 from hpcnemd.kernels.simd import absolute, bits, extract, floor, fma, lanes, maximum, minimum, power_of_two, rint, select, sqrt, to_float, to_integer, total, trailing_zeros
 from hpcnemd.kernels.simd_places import looked_up, reordered
-from hpcnemd.kernels.simd_rows import rows
+from hpcnemd.kernels.simd_rows import add_four, add_four_at, add_three, from_first, load_four, load_three, low_words, rows
 
 load, store = lanes(8).load, lanes(8).store
 
@@ -78,16 +78,37 @@ def conversions(a, out):
 
 def _rows_program(k):
     r = rows(k)
-    load_rows, load_i, x_of, y_of, z_of, row_sums, subtract_rows, store_i = (
-        r.load_rows, r.load_i, r.x_of, r.y_of, r.z_of, r.row_sums, r.subtract_rows, r.store_i)
+    load_rows, load_i, x_of, y_of, z_of, row_sums, subtract_rows, xs_of, ys_of, zs_of = (
+        r.load_rows, r.load_i, r.x_of, r.y_of, r.z_of, r.row_sums, r.subtract_rows, r.xs_of, r.ys_of, r.zs_of)
 
     @njit(error_model="numpy")
-    def program(table, index, i, force, along):
-        v, x = load_rows(table, index, 0), load_i(i, 0)
+    def program(table, index, i, own, force, own_force, row_force):
+        v, x, four = load_rows(table, index, 0), load_i(i, 0), load_four(table, own)
         dx, dy, dz = x - x_of(v), (x - y_of(v)) * 2.0, (x - z_of(v)) * 3.0
         subtract_rows(force, index, 0, row_sums(dx, dy, dz))
-        store_i(along, 0, dx)
+        dx, dy, dz = xs_of(four) - x_of(v), ys_of(four) - y_of(v), zs_of(four) - z_of(v)
+        add_four(own_force, 1, dx, dy, dz)
+        add_four_at(row_force, index, 4, dx, dy, dz)
     return program
 
 
+store_four, store_sixteen = lanes(4).store, lanes(16).store
 ROWS = {k: _rows_program(k) for k in (1, 2, 4)}
+
+
+@njit(error_model="numpy")
+def threes(position, row, out):
+    """Row `row` twice: copied into `out`, and added to its own place."""
+    v = load_three(position, row)
+    store_four(out, 0, v)
+    add_three(position, row, v)
+
+
+@njit(error_model="numpy")
+def words(a, out):
+    store_four(out, 0, low_words(load_three(a, 0)))
+
+
+@njit(error_model="numpy")
+def relative(places, out):
+    store_sixteen(out, 0, from_first(load_four(places, 1)))

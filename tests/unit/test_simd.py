@@ -71,20 +71,42 @@ def test_power_of_two():
 
 @pytest.mark.parametrize("k", [1, 2, 4])
 def test_rows(k):
-    """Rows are gathered, spread over lanes, summed, and subtracted one after another (an index that stands twice counts twice)."""
+    """Rows are gathered, spread over lanes, summed, and subtracted one after another (an index that stands twice counts twice); four rows of a cluster likewise."""
     rng = np.random.default_rng(k)
-    table, index = rng.normal(size=(9, 4)), np.array([7, 2, 2, 5], np.int32)[:k]
+    table, index, targets = rng.normal(size=(9, 4)), np.array([7, 2, 2, 5], np.int32)[:k], [2, -1, 0, 2]
     i = rng.normal(size=4)
     force = rng.normal(size=(9, 4))
     want = force.copy()
     force = np.ascontiguousarray(force.ravel())
-    along = np.zeros(4)
-    simd_programs.ROWS[k](table.ravel(), index, i, force, along)
+    own_force, row_force = np.ones(6 * 4), np.ones((3, 3))
+    simd_programs.ROWS[k](table.ravel(), np.array([*index, *[0] * (4 - k), *targets], np.int32), i, 3, force, own_force, row_force)
     products = [np.stack([(i - table[j, c]) * (c + 1) for c in range(3)], axis=1) for j in index]
     for j, p in zip(index, products):
         want[j, :3] -= p.sum(axis=0)
     assert np.abs(force.reshape(9, 4) - want).max() < 1e-14
-    assert np.abs(along - sum(p[:, 0] for p in products)).max() < 1e-14
+    four = sum(table[3:7, :3] - table[j, :3] for j in index)
+    want = np.ones((6, 4))
+    want[1:5, :3] += four
+    assert np.abs(own_force.reshape(6, 4) - want).max() < 1e-14
+    want = np.ones((3, 3))
+    np.add.at(want, [2, 0, 2], four[[0, 2, 3]])
+    assert np.abs(row_force - want).max() < 1e-14
+
+
+def test_rows_of_three():
+    """They are read and added to without a look behind the last one, which would be NaN; integers stand in the lower halves of what was rounded by adding."""
+    buffer, out = np.full(7, np.nan), np.zeros(4)
+    position = buffer[:6].reshape(2, 3)
+    position[:] = np.arange(6).reshape(2, 3)
+    simd_programs.threes(position, 1, out)
+    assert np.array_equal(out, [3, 4, 5, 0]) and np.array_equal(position, [[0, 1, 2], [6, 8, 10]]) and np.isnan(buffer[6])
+    words = np.zeros(4, np.int32)
+    simd_programs.words(np.array([[-3.0, 2.0**31 + 5, 2.0**40 - 7]]) + 1.5 * 2.0**52, words)
+    assert np.array_equal(words[:3], [-3, 5 - 2**31, -7])
+    places, relative = np.arange(20, dtype=np.int32)**2, np.zeros(16, np.int32)
+    places[8] = -2**31                                              # differences are taken modulo 2^32
+    simd_programs.relative(places, relative)
+    assert np.array_equal(relative.reshape(4, 4), places[4:].reshape(4, 4) - places[4:8])
 
 
 def test_paths(monkeypatch):
