@@ -56,6 +56,8 @@ def full_source(plan):
             sums[k] = 0.0
     for c in range(foremost, clusters):
         b = 4 * c
+        for lane in range(4):           # where the cluster's forces go in the end: rows of a large system have left the near caches
+            prefetch_three(force_rows, slot_row[b + lane])
 {indented(cluster_lines(plan) + zero + ([f"force_{a} = splat(0.0)" for a in "xyz"] if plan.mixed else []), 2)}
         for t in range(kinds):
             g, o = 2 * c * kinds + t, (c * kinds + t) * {stride}

@@ -3,9 +3,10 @@ the even one. Its work is memory traffic and little else, so a row costs one loa
 from . import inner
 from .pair_slots import FAR, place_apart
 from .simd import fma, lanes
-from .simd_rows import add_three, load_three, low_words
+from .simd_rows import add_three, load_three, low_words, prefetch_three
 
 load, load_one, splat, store = lanes(4).load, lanes(4).load_one, lanes(4).splat, lanes(4).store
+AHEAD = 32                  # slots: their rows lie scattered over the state, and those of a large system have left the near caches
 MAGIC = 1.5 * 2**52         # adding it rounds to an integer, whose lowest 32 bits then are those of the sum
 
 
@@ -20,11 +21,13 @@ def lay_out_positions(position, slot_row, route, shift, owned_slots, slots, rows
     """See pair_slots.lay_out_positions."""
     for s in range(owned_slots):
         row = slot_row[s]
+        prefetch_three(position, slot_row[min(s + AHEAD, slots - 1)])
         if row >= 0:
             store(rows, 4 * s, load_three(position, row))
         else:
             rows[4 * s], rows[4 * s + 1], rows[4 * s + 2] = FAR * (2.0 + s % 4), FAR, FAR
     for s in range(owned_slots, slots):
+        prefetch_three(position, slot_row[min(s + AHEAD, slots - 1)])
         store(rows, 4 * s, _shifted(position, slot_row[s], shift, route[s - owned_slots]))
     store(rows, 4 * slots, splat(-FAR))
 
@@ -35,11 +38,13 @@ def lay_out_fractions(per_length, middle, position, slot_row, route, shift, owne
     scale = load_three(per_length, 0)
     for s in range(owned_slots):
         row = slot_row[s]
+        prefetch_three(position, slot_row[min(s + AHEAD, slots - 1)])
         if row >= 0:
             store(rows, 4 * s, low_words(load_three(position, row) * scale + MAGIC))
         else:
             place_apart(s, s % 4, middle, rows)
     for s in range(owned_slots, slots):
+        prefetch_three(position, slot_row[min(s + AHEAD, slots - 1)])
         store(rows, 4 * s, low_words(_shifted(position, slot_row[s], shift, route[s - owned_slots]) * scale + MAGIC))
     place_apart(slots, -1, middle, rows)
 

@@ -273,7 +273,7 @@ def header(plan):
     lanes = 4 * plan.rows
     found = ["import numpy as np", "from numba import int64, njit",
               "from hpcnemd.kernels.simd import bits, fma, lanes, maximum, minimum, polynomial, power_of_two, rcp14, rsqrt14, select, sqrt, to_float, total, widen",
-              "from hpcnemd.kernels.simd_rows import add_four, add_four_at, from_first, load_four, rows as row_functions", "",
+              "from hpcnemd.kernels.simd_rows import add_four, add_four_at, from_first, load_four, prefetch_three, rows as row_functions", "",
               f"_lanes, _few, _rows = lanes({lanes}), lanes({plan.rows}), row_functions({plan.rows})",
               "load, splat, store, load_few, store_few = _lanes.load, _lanes.splat, _lanes.store, _few.load, _few.store"]
     found += [f"{f} = _rows.{f}" for f in ("load_rows", "load_rows_at", "load_quads", "load_i", "x_of", "y_of", "z_of", "xs_of", "ys_of", "zs_of", "row_sums", "subtract_rows")]

@@ -7,7 +7,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from .simd import BYTES, FLAGS, I32, I64, LLVM, Vec, integers, llvm_vector, load_vector, pointer, store_vector
+from .simd import BYTES, FLAGS, I32, I64, LLVM, Vec, call, integers, llvm_vector, load_vector, pointer, store_vector
 
 
 def _row_address(context, builder, sig, args, row):
@@ -79,6 +79,17 @@ def load_three(typing, array, row):
         one = builder.insert_element(ir.Constant(two.type, None), builder.load(last), ir.Constant(I32, 0))
         return builder.shuffle_vector(two, one, integers((0, 1, 2, 3)))
     return vec(array, row), code
+
+
+@intrinsic
+def prefetch_three(typing, array, row):
+    """Asks the memory for array[row] of an array (n, 3) that is wanted soon; nothing is read, so the row may lie outside the array."""
+    def code(context, builder, sig, args):
+        address, _ = _three(context, builder, sig.args[0], args[0], context.cast(builder, args[1], sig.args[1], types.intp))
+        byte, often, data = ir.IntType(8).as_pointer(), ir.Constant(I32, 3), ir.Constant(I32, 1)
+        call(builder, "llvm.prefetch.p0i8", ir.VoidType(), [builder.bitcast(address, byte), ir.Constant(I32, 0), often, data])
+        return context.get_dummy_value()
+    return types.void(array, row), code
 
 
 @intrinsic
