@@ -5,7 +5,7 @@ from .pair_slots import FAR, place_apart
 from .simd import fma, lanes
 from .simd_rows import add_three, load_three, low_words, prefetch_three
 
-load, load_one, splat, store = lanes(4).load, lanes(4).load_one, lanes(4).splat, lanes(4).store
+load, splat, store = lanes(4).load, lanes(4).splat, lanes(4).store
 AHEAD = 32                  # slots: their rows lie scattered over the state, and those of a large system have left the near caches
 MAGIC = 1.5 * 2**52         # adding it rounds to an integer, whose lowest 32 bits then are those of the sum
 

@@ -4,15 +4,19 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from pair_oracle import folded, half_shell, make_forcefield, random_positions
 from pydantic import ValidationError
 
 from hpcnemd.app.check import thread_problems
+from hpcnemd.core.box import Box
 from hpcnemd.core.errors import HpcnemdError
 from hpcnemd.core.state import State
 from hpcnemd.experiments.structures import Structure, load_structure
 from hpcnemd.experiments.system import forces_of, prepare_system
 from hpcnemd.experiments.tables import ParallelTable, StructureTable
 from hpcnemd.forces.forcefield import load_forcefield
+from hpcnemd.forces.pair import PairForces
+from hpcnemd.kernels.simd import available_paths
 from hpcnemd.parallel import threads
 from hpcnemd.parallel.domain import Domain, halo, scatter
 from hpcnemd.parallel.serial import SerialComm
@@ -55,6 +59,27 @@ def test_threads_give_the_forces_of_one_and_the_same_bits_again(precision, numbe
     assert all(np.array_equal(a, b) for a, b in zip(lists, same))
     again, _, _ = computed(system, number)
     assert np.array_equal(several, again)
+
+
+@pytest.mark.parametrize("path", available_paths())
+@pytest.mark.parametrize("precision", ["double", "mixed"])
+def test_threads_share_full_lists(precision, path):
+    """Where clusters give force to their own particles alone, straight to the rows; once more, nothing is left of the forces before."""
+    rng, box, found = np.random.default_rng(2), Box(np.array([9.0, 8.0, 10.0])), []
+    field = make_forcefield(("A",), [("A", "A", "lennard_jones", dict(epsilon=0.02, sigma=1.8))])
+    position = random_positions(rng, box, 60, 1.6)
+    for number in (1, 3):
+        state = State.of(box, field.kinds(), np.zeros(60, np.int32), position)
+        forces = PairForces(field, state.kinds, box, 4.0, 0.4, "shift_force", None, path, precision, number)
+        assert forces.plan.full == (path != "plain")
+        owner = half_shell(state, forces.list_radius)
+        forces.build(state)
+        for _ in range(3):
+            state.force[:] = 0.0
+            result = forces.compute(state, True)
+            found.append((folded(state, owner), np.append(result.virial.ravel(), result[:2])))
+    for force, sums in found:
+        assert np.abs(force - found[0][0]).max() < 1e-9 * np.abs(force).max() and np.abs(sums - found[0][1]).max() < 1e-9 * np.abs(sums).max()
 
 
 def test_every_part_runs_once_and_errors_reach_the_caller():
