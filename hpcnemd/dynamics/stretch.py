@@ -33,8 +33,10 @@ def hurry(sim, until, observers):
 
 def possible(sim):
     """Whether steps of `sim` in its present phase are made of the kernels that a stretch knows."""
-    return (sim.comm.size == 1 and 0 < sim.state.n_owned <= SMALL and sim.barostat is None and sim.thermostat.kind != "langevin"
-            and getattr(sim.forces, "calls", lambda state: None)(sim.state) is not None)
+    if sim.comm.size > 1 or not 0 < sim.state.n_owned <= SMALL or sim.barostat is not None or sim.thermostat.kind == "langevin" or not hasattr(sim.forces, "calls"):
+        return False
+    calls = sim.forces.calls(sim.state)
+    return calls is not None and (calls[1] is None or sim.unsettled is not None)        # the net force of a mesh is taken off at the end of the step
 
 
 class Stretch:
