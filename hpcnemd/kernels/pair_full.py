@@ -5,7 +5,7 @@ The list of a cluster holds every owned particle near it, those before it too, a
 behind in groups of their own and get their forces. No vector is left out: to look for those without a pair would take longer. Signature, units and sums are those of
 `pair_source`; a pair of owned particles is met twice and observed with half its weight."""
 from .pair_arguments import BRING_BACK, definition
-from .pair_source import BLOCK, VIRIAL, cluster_lines, distance_lines, energy_lines, flushed, header, indented, interleaved, own_force, pair_lines, parameter_names, place_lines, used_parameters
+from .pair_source import BLOCK, PLACES, VIRIAL, distance_lines, energy_lines, flushed, header, indented, interleaved, own_force, pair_lines, parameter_names, place_lines, used_parameters
 
 
 def full_source(plan):
@@ -58,7 +58,7 @@ def full_source(plan):
         b = 4 * c
         for lane in range(4):           # where the cluster's forces go in the end: rows of a large system have left the near caches
             prefetch_three(force_rows, slot_row[b + lane])
-{indented(cluster_lines(plan) + zero + ([f"force_{a} = splat(0.0)" for a in "xyz"] if plan.mixed else []), 2)}
+{indented(PLACES + zero + ([f"force_{a} = splat(0.0)" for a in "xyz"] if plan.mixed else []), 2)}
         for t in range(kinds):
             g, o = 2 * c * kinds + t, (c * kinds + t) * {stride}
 {indented(load, 3)}

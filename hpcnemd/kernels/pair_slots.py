@@ -47,12 +47,12 @@ def lay_out_positions(position, slot_row, route, shift, owned_slots, slots, rows
 
 
 def fraction_periods(lengths, span, cutoff):
-    """(3,) periods of the fixed-point positions, each length a whole number of units of 2^-32 of its period.
+    """(3,) periods of the fixed-point positions: the least doubling of each length in which no difference of positions is mistaken for a shorter one.
 
-    `span` (3,): over what the slots of a rank reach. Any two of them must differ by less than half a period, and the free rest of the period must hold an empty
-    slot or the dummy further than the cutoff from all of them, on both sides."""
-    lengths = np.asarray(lengths)
-    return lengths * (2.0**32 / np.floor(2.0**32 * lengths / np.maximum(2.01 * span, span + 2.5 * cutoff)))
+    `span` (3,): over what the slots of a rank reach; the free rest of the period must hold an empty slot or the dummy further than the cutoff from all of them,
+    on both sides."""
+    need = span + 2.5 * cutoff
+    return np.asarray(lengths) * 2.0**np.ceil(np.log2(need / lengths))
 
 
 def whole_units(upright, per_length, lengths, tilts):
@@ -62,8 +62,7 @@ def whole_units(upright, per_length, lengths, tilts):
     y, z = out[:, 1].copy(), out[:, 2].copy()
     for column, row, units, tilt in ((0, y, lengths[1] * per_length[1], tilts[0] * per_length[0]), (0, z, lengths[2] * per_length[2], tilts[1] * per_length[0]),
                                      (1, z, lengths[2] * per_length[2], tilts[2] * per_length[1])):
-        units, tilt = np.rint(units), np.rint(tilt)
-        turns = np.floor(row / units)
+        turns, tilt = np.floor(row / units), np.rint(tilt)
         out[:, column] += turns * tilt + np.floor((row - turns * units) * (tilt / units) + 0.5)
     return out
 

@@ -10,9 +10,8 @@ particles j in one vector, and `unroll` such vectors are worked on at once with 
 observed or not. In the lines below a name that ends in @ is local to one of the unrolled vectors. The text is short on purpose: a cold start waits for
 its compilation.
 
-Precision "mixed" works on pairs in float32, from positions that are 32-bit fractions of a period (`pair_slots`), so that it does not matter which image a rank
-holds and how far from the origin. Vector code turns the places of the particles j into float32 relative to the first particle of the cluster, three components of
-all rows at once; that costs half of what converting differences does. Sums are kept in float64; vector code adds the few terms of one block of the list in float32 first."""
+Precision "mixed" works on pairs in float32, from positions that are 32-bit fractions of a period (`pair_slots`): differences of positions are exact and
+the same whichever image a rank holds. Sums are kept in float64; vector code adds the few terms of one block of the list in float32 first."""
 import re
 from dataclasses import dataclass
 
@@ -212,6 +211,7 @@ def interleaved(lines, unroll):
 
 
 BLOCK = 64          # entries of the list
+PLACES = ["own = load_four(rows, b)"] + [f"{a}i = {a}s_of(own)" for a in "xyz"]         # of the particles i of a cluster, whose first slot is b
 KEPT = ("dx", "dy", "dz", "r2", "rm", "ir")         # what the first loop of a block leaves to the others (i2 in place of ir where no root is taken)
 
 
@@ -246,16 +246,8 @@ def used_parameters(plan):
 
 def place_lines(plan):
     """Statements from xi, yi, zi and the particles v@ to their differences and r2@."""
-    lines = ["w@ = to_float(v@ - origin)"] if plan.mixed else []
-    lines += [f"d{a}@ = fma({a}_of(w@), -unit_{a}, {a}i)" if plan.mixed else f"d{a}@ = {a}i - {a}_of(v@)" for a in "xyz"]
+    lines = [f"d{a}@ = to_float({a}i - {a}_of(v@)) * unit_{a}" if plan.mixed else f"d{a}@ = {a}i - {a}_of(v@)" for a in "xyz"]
     return lines + ["r2@ = fma(dx@, dx@, fma(dy@, dy@, dz@ * dz@))"]
-
-
-def cluster_lines(plan):
-    """Statements for the particles i of a cluster, whose first slot is b."""
-    if not plan.mixed:
-        return ["own = load_four(rows, b)"] + [f"{a}i = {a}s_of(own)" for a in "xyz"]
-    return ["origin, own = load_i(rows, 4 * b), to_float(from_first(load_four(rows, b)))"] + [f"{a}i = {a}s_of(own) * unit_{a}" for a in "xyz"]
 
 
 def own_force(plan):
@@ -273,7 +265,7 @@ def header(plan):
     lanes = 4 * plan.rows
     found = ["import numpy as np", "from numba import int64, njit",
               "from hpcnemd.kernels.simd import bits, fma, lanes, maximum, minimum, polynomial, power_of_two, rcp14, rsqrt14, select, sqrt, to_float, total, widen",
-              "from hpcnemd.kernels.simd_rows import add_four, add_four_at, from_first, load_four, prefetch_three, rows as row_functions", "",
+              "from hpcnemd.kernels.simd_rows import add_four, add_four_at, load_four, prefetch_three, rows as row_functions", "",
               f"_lanes, _few, _rows = lanes({lanes}), lanes({plan.rows}), row_functions({plan.rows})",
               "load, splat, store, load_few, store_few = _lanes.load, _lanes.splat, _lanes.store, _few.load, _few.store"]
     found += [f"{f} = _rows.{f}" for f in ("load_rows", "load_rows_at", "load_quads", "load_i", "x_of", "y_of", "z_of", "xs_of", "ys_of", "zs_of", "row_sums", "subtract_rows")]
@@ -321,7 +313,7 @@ def _vector_source(plan):
             sums[k] = 0.0
     for c in range(foremost, clusters):
         b = 4 * c
-{indented(cluster_lines(plan) + zero + ([f"force_{a} = splat(0.0)" for a in "xyz"] if plan.mixed else []), 2)}
+{indented(PLACES + zero + ([f"force_{a} = splat(0.0)" for a in "xyz"] if plan.mixed else []), 2)}
         for t in range(kinds):
             low, end = pointer[c * kinds + t], reach[c * kinds + t]
             o = (c * kinds + t) * {stride}

@@ -124,15 +124,6 @@ def load_four(typing, array, first):
 
 
 @intrinsic
-def from_first(typing, four):
-    """Each row of a vector of four minus the first."""
-    def code(context, builder, sig, args):
-        first = builder.shuffle_vector(args[0], args[0], integers((0, 1, 2, 3) * 4))
-        return builder.sub(args[0], first)
-    return four(four), code
-
-
-@intrinsic
 def add_four(typing, array, first, x, y, z):
     """Rows first, ..., first + 3 of `array` += the sums of the rows of x, y and z."""
     def code(context, builder, sig, args):

@@ -3,7 +3,7 @@ from numba import njit
 
 from hpcnemd.kernels.simd import absolute, bits, extract, floor, fma, lanes, maximum, minimum, power_of_two, rint, select, sqrt, to_float, to_integer, total, trailing_zeros
 from hpcnemd.kernels.simd_places import looked_up, reordered
-from hpcnemd.kernels.simd_rows import add_four, add_four_at, add_three, from_first, load_four, load_three, low_words, rows
+from hpcnemd.kernels.simd_rows import add_four, add_four_at, add_three, load_four, load_three, low_words, rows
 
 load, store = lanes(8).load, lanes(8).store
 
@@ -92,7 +92,7 @@ def _rows_program(k):
     return program
 
 
-store_four, store_sixteen = lanes(4).store, lanes(16).store
+store_four = lanes(4).store
 ROWS = {k: _rows_program(k) for k in (1, 2, 4)}
 
 
@@ -107,8 +107,3 @@ def threes(position, row, out):
 @njit(error_model="numpy")
 def words(a, out):
     store_four(out, 0, low_words(load_three(a, 0)))
-
-
-@njit(error_model="numpy")
-def relative(places, out):
-    store_sixteen(out, 0, from_first(load_four(places, 1)))

@@ -27,8 +27,7 @@ ROWS = [("A", "A", "lennard_jones", dict(epsilon=0.02, sigma=1.8)), ("A", "B", "
 def pair_bound(terms, product, constant, beta, cutoff, r):
     """Bound of the error (eV/angstrom) of one component of the force of pairs at distances r, in roundings of float32.
 
-    dx: two places relative to the first particle of the cluster, whose roundings are 2 u of |dx| and 3 u of the cluster's extent (counted with `quantum`), and its
-    unit (3 u of |dx|; plain code converts the difference). r^2: twice that and 3 sums (9 u). 1/r: half of it, root
+    dx: the difference of integers is exact, its conversion, the unit and their product round (3 u). r^2: twice that and 3 sums (9 u). 1/r: half of it, root
     and division, or two steps of Newton's method (8 u at most). r = r^2/r: 17 u if all signs conspire. A power n: (n + 2) times 8 u, as many products, the
     parameter and the last product with dx: (10 n + 30) u. exp(-d r): its exponent d r log2(e) is off by 19 u of itself, the polynomial by 1.4 u, products and
     1/r 20 u more. Hertz: 17 u of r against the overlap. Ewald's correction b^3 C(x), x = (b r)^2, |C| < 0.76, |C'| < 0.46: 9 u of x, one u of the whole
@@ -47,7 +46,7 @@ def pair_bound(terms, product, constant, beta, cutoff, r):
 
 
 def bounds_of(box, species, position, field, cutoff, truncation, coulomb, quantum):
-    """(n,) bound of the error of a force component of each particle: every pair's own, its part in the sums, and that of its places (`quantum`);
+    """(n,) bound of the error of a force component of each particle: every pair's own, its part in the sums, and the grid of positions (`quantum`);
     (n,) sum of the strengths of its pair forces."""
     out, strength = np.zeros((2, len(species)))
     reach = np.where(np.arange(3) < box.dimensions, np.ceil(cutoff / box.heights) + 1, 0).astype(int)
@@ -88,10 +87,7 @@ def both(path, rows, charges, lengths, n, cutoff, truncation, kind, dimensions=3
     assert np.array_equal(folded(state, owner), got)                # the silent kernel has the same bits
     short, far, virial, wanted = brute_force(box, species, state.position[:n], NAMES, field, cutoff, truncation, coulomb)
     roundings = 3 if box.tilted else 1                              # of a place to the grid: its own and those of two tilts
-    clusters = forces._slot_row[:forces._owned_slots].reshape(-1, 4)
-    extent = 0.0 if path == "plain" else max(np.ptp(state.position[rows[rows >= 0]], axis=0).max() for rows in clusters)
-    quantum = roundings * float(forces.period.max()) / 2**32 + 1.5 * U * extent
-    bounds = bounds_of(box, species, state.position[:n], field, cutoff, truncation, coulomb, quantum)
+    bounds = bounds_of(box, species, state.position[:n], field, cutoff, truncation, coulomb, roundings * float(forces.period.max()) / 2**32)
     return got, wanted, *bounds, np.append(result.virial.ravel(), result[:2]), np.append(virial.ravel(), (short, far))
 
 
@@ -117,7 +113,7 @@ def test_forces_within_the_bound_of_their_roundings(path, case):
 
 @pytest.mark.parametrize("path", PATHS)
 def test_a_pair_has_the_same_force_at_every_image(path):
-    """Moved by whole boxes or in the other order, two ions alone feel the same force to the last bit; exactly opposite forces."""
+    """Moved by whole boxes or cut into other clusters, two ions feel the same force to the last bit; exactly opposite forces."""
     field = make_forcefield(NAMES, ROWS, (1.0, -2.0, 1.0), True)
     box, found = Box(np.array([8.0, 7.0, 9.0])), set()
     coulomb = RealSpace("ewald", 1.75 / 4.0, 4.0)
