@@ -15,7 +15,7 @@ from .stretch import hurry
 
 
 def advance(sim, until, observers=(), stop=None):
-    """Collective. Step `sim` to step `until`, or to the end of the step at which any rank's `stop()` is true; returns True when stopped.
+    """Collective. Step `sim` to step `until`, or to the end of the step before which any rank's `stop()` was true (it is not asked within a stretch); returns True when stopped.
 
     One step, in its own words:
         thermostat half step (peculiar velocities)

@@ -60,13 +60,13 @@ def test_all_rank_counts_and_interruptions_stop_at_the_same_block(folder, monkey
     comm.Barrier()
 
     class Impatient(groups.StopFlag):
-        """Stops the last rank after so many steps."""
-        steps, taken = 75, 0
+        """Stops the last rank after it has been asked so often: before a step, or before a stretch of them."""
+        times, taken = 12, 0
 
         @property
         def received(self):
             self.taken += comm.rank == comm.size - 1
-            return self.taken > self.steps
+            return self.taken > self.times
 
         @received.setter
         def received(self, value):

@@ -187,7 +187,7 @@ class Replica:
     # ---- middle -----------------------------------------------------------------------------------------------------
     def run(self, stop, watch=None, extra=(), until=None, npt=False):
         """Collective. To the end (or to the end of `until` blocks, or of the phase at constant pressure), or to a stop; True when the end was reached. `stop()`
-        is asked on every rank in every step; `watch(replica)` is called after every stretch of about one block; `extra`: further observers (trajectory)."""
+        is asked on every rank before every step, or stretch of a few short ones; `watch(replica)` is called after every stretch of about one block; `extra`: further observers (trajectory)."""
         sim, schedule = self.sim, self.prepared.schedule
         last = schedule.npt if npt else schedule.measure if until is None else schedule.settle + until * schedule.block
         while sim.step < last:
