@@ -18,7 +18,7 @@ from .serial import SerialComm
 
 NOTHING = {np.dtype(real): np.empty(0, real) for real in (np.float64, np.float32)}
 TAG_DEPOSIT, TAG_COLLECT = 211, 212
-SMALL = 16000           # mesh points that ranks may transform beyond their share, rather than exchange them three times more
+SMALL = 10000           # mesh points that ranks may transform beyond their share, rather than exchange them three times more
 
 
 def repeated(shape, ranks):
