@@ -63,3 +63,4 @@ def restore(sim, meta, rows, same_grid):
     for name in _SHARED:
         value = np.array(meta["shared"][name])
         setattr(sim.shared, name, value if value.ndim else float(value))
+    sim.hurrying = None                         # which holds the arrays of before

@@ -104,6 +104,20 @@ def test_a_snapshot_between_stretches_goes_on_bit_for_bit():
     assert all(np.array_equal(mine, theirs) for mine, theirs in zip(numbers_of(sim), numbers_of(other)))
 
 
+def test_a_run_that_is_taken_back_shows_the_same_again():
+    """A snapshot restored into the simulation that made it: shared numbers lie in other arrays then."""
+    sim, found = begun(drive="current"), []
+    advance(sim, 20)
+    meta, rows = snapshot(sim)
+    for _ in range(2):
+        blocks = Blocks(10, 20, 3, 2)
+        blocks.begin(sim)
+        advance(sim, 50, (blocks,))
+        found.append((*blocks.data.values(), *numbers_of(sim)[:8]))
+        restore(sim, meta, rows, same_grid=True)
+    assert all(np.array_equal(mine, theirs, equal_nan=True) for mine, theirs in zip(*found))
+
+
 def test_numbers_that_are_none_end_the_run_at_their_step():
     told = []
     for one_by_one in (True, False):
