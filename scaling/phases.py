@@ -6,7 +6,9 @@ import numpy as np
 import hpcnemd.dynamics.loop as loop
 import hpcnemd.dynamics.simulation as simulation
 import hpcnemd.forces.evaluator as evaluator
+from hpcnemd.kernels.shared_memory import BYTES
 from hpcnemd.parallel.persistent import Messages
+from hpcnemd.parallel.reduce import Parts
 from hpcnemd.parallel.threads import Team
 
 
@@ -31,6 +33,16 @@ class Clock:
                 self._inner[-1] += spent
         setattr(owner, name, timed)
         self._undo.append((owner, name, own))
+
+    def tell(self, owner, name, listener):
+        """Each call of owner.name calls `listener` with its first argument too."""
+        function = getattr(owner, name)
+
+        def told(first, *rest):
+            listener(first)
+            return function(first, *rest)
+        self._undo.append((owner, name, vars(owner).get(name)))
+        setattr(owner, name, told)
 
     def release(self):
         for owner, name, own in reversed(self._undo):
@@ -67,7 +79,7 @@ def watch(sim, clock):
     Small systems make their steps one by one from here on, see dynamics.stretch."""
     sim.hurrying = False
     for owner, name, phase in ((loop, "open_half", "integrate"), (loop, "close_half", "integrate"),
-                               (loop.Vote, "result", "votes"), (loop, "ordered_sum", "votes"), (loop, "refresh", "ghosts"),
+                               (Parts, "receive", "votes"), (loop, "ordered_sum", "votes"), (loop, "refresh", "ghosts"),
                                (evaluator, "send_forces", "ghosts"), (evaluator, "add_forces", "ghosts"),
                                (simulation, "migrate", "lists"), (simulation, "halo", "lists"), (sim.forces, "rebuild", "lists"),
                                (sim.forces.pair, "compute", "pair")):
@@ -75,10 +87,11 @@ def watch(sim, clock):
     mesh = sim.forces.mesh
     if sim.comm.size > 1:
         clock.wrap(Messages, "wait", "waiting")
-        if isinstance(sim.comm, CountingComm):          # MPI's own lets nobody wrap it
-            clock.wrap(sim.comm, "Alltoallv", "waiting")
+        if isinstance(sim.comm, CountingComm):
+            clock.tell(Messages, "send", sim.comm.count_shared)
     if mesh is None:
         return
+    clock.wrap(evaluator, "run", "mesh_transform")
     clock.wrap(mesh, "start", "mesh_rest")
     clock.wrap(mesh, "finish", "mesh_rest")
     if hasattr(mesh, "spread"):
@@ -113,11 +126,10 @@ class CountingComm:
         self._sent(np.asarray(array), True, self.size - 1)
         return self._comm.Allgather(array, into)
 
-    def Alltoallv(self, out, into):
-        counts = np.asarray(out[1][0] if np.ndim(out[1][0]) else out[1])
-        self._sent(out[0], True)
-        self.bytes -= int(counts[self.rank]) * out[0].itemsize          # what stays here
-        return self._comm.Alltoallv(out, into)
+    def count_shared(self, messages):
+        """The part of Messages that goes through the node's memory."""
+        self.messages += len(messages.table_out)
+        self.bytes += int(messages.table_out[:, BYTES].sum())
 
     def Iallgather(self, array, into):
         self._sent(np.asarray(array), True, self.size - 1)

@@ -106,7 +106,7 @@ class Barostat:
         state = sim.state
         state.velocity[:state.n_owned] *= state.box.lengths / lengths
         sim.rescale(lengths)
-        settle_lists(sim, np.zeros(2), False)
+        settle_lists(sim, False)
         sim.evaluate(observe=True)
         sim.take_stock()
 

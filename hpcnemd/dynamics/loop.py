@@ -10,7 +10,7 @@ from ..kernels.philox import normals
 from ..kernels.step_numbers import HEAT
 from ..kernels.whole_step import close_shared, close_whole, open_whole
 from ..parallel.domain import check_halo, refresh
-from ..parallel.reduce import Vote, ordered_sum
+from ..parallel.reduce import ordered_sum
 from .stretch import hurry
 
 
@@ -29,14 +29,11 @@ def advance(sim, until, observers=(), stop=None):
         stop? (voted with the lists)
     Where steps are short, several are made in one call before each (`stretch.hurry`).
     """
-    votes = np.zeros(2)
     while sim.step < until:
         asked = stop is not None and stop()
-        moved = None if asked else hurry(sim, until, observers)
+        begun = hurry(sim, until, observers, asked)
         due = [watch for watch in observers if watch.due(sim.step + 1)]
-        if moved is None:
-            moved = open_half(sim)
-        stopped = settle_lists(sim, votes, asked, moved)
+        stopped = settle_lists(sim, asked, open_half(sim) if begun is None else begun, begun is not None)
         strain = sim.barostat is not None and sim.barostat.due(sim.step + 1)
         sim.evaluate(strain or any(watch.needs_energy for watch in due), sim.unsettled)
         close_half(sim)
@@ -72,22 +69,18 @@ def opening_arguments(sim):
 
 def close_half(sim):
     """Half kick, the reduction of the step, projection and thermostat half step; the ledger of the step."""
-    shared, bath, colour, drive, state = sim.shared, sim.thermostat, sim.colour, sim.drive, sim.state
-    particles = state.n_owned, state.species, state.velocity
+    shared, bath = sim.shared, sim.thermostat
     if bath.kind == "langevin":         # heat of the half step before
         shared.numbers[HEAT] += ordered_sum(sim.comm, sim.heat_here)[0]
         sim.heat_here[:] = 0.0
-    if sim.comm.size == 1:
-        given = closing_arguments(sim)
-        if sim.closing is None:
-            sim.closing = entry(close_whole, *given)
-        finite = sim.closing(*given)
-    else:
-        half_kick(*particles, state.force, sim.inverse_mass, 0.5 * sim.timestep, sim.sums)
-        total = ordered_sum(sim.comm, sim.reduced)
-        finite = close_shared(*particles, state.force, total, sim.unsettled is not None, sim.scale, shared.stream, sim.kick, colour.axis, sim.timestep, drive.code,
-                              drive.value, sim.norm, bath.code, bath.numbers, bath.velocity, bath.mass, sim.on, colour.mass, colour.charge, colour.counts, colour.group,
-                              sim.group_mass, sim.group_charge, shared.kinetic, shared.numbers)
+    if sim.comm.size > 1:
+        half_kick(*kick_arguments(sim))
+        sim.summed.send()
+        sim.total[:] = sim.summed.sum()
+    given = closing_arguments(sim)
+    if sim.closing is None:
+        sim.closing = entry(close_whole if sim.comm.size == 1 else close_shared, *given)
+    finite = sim.closing(*given)
     if not finite:
         sim.report_not_finite(sim.step + 1)
     if bath.kind == "langevin":
@@ -95,11 +88,17 @@ def close_half(sim):
 
 
 def closing_arguments(sim):
-    """Of kernels.whole_step.close_whole."""
+    """Of kernels.whole_step.close_whole; on several ranks of close_shared, after `half_kick` and the sum over ranks."""
     shared, bath, colour, drive, state = sim.shared, sim.thermostat, sim.colour, sim.drive, sim.state
-    return (state.n_owned, state.species, state.velocity, state.force, sim.inverse_mass, sim.sums, sim.reduced, sim.unsettled is not None, sim.scale, shared.stream,
+    sums = (sim.inverse_mass, sim.sums, sim.reduced) if sim.comm.size == 1 else (sim.total,)
+    return (state.n_owned, state.species, state.velocity, state.force, *sums, sim.unsettled is not None, sim.scale, shared.stream,
             sim.kick, colour.axis, sim.timestep, drive.code, drive.value, sim.norm, bath.code, bath.numbers, bath.velocity, bath.mass, sim.on, colour.mass, colour.charge,
             colour.counts, colour.group, sim.group_mass, sim.group_charge, shared.kinetic, shared.numbers)
+
+
+def kick_arguments(sim):
+    """Of kernels.integrate.half_kick."""
+    return sim.state.n_owned, sim.state.species, sim.state.velocity, sim.state.force, sim.inverse_mass, 0.5 * sim.timestep, sim.sums
 
 
 def langevin(sim, draw):
@@ -112,20 +111,20 @@ def langevin(sim, draw):
     langevin_half(n, state.species, state.velocity, sim.noise, bath.keep, bath.spread, sim.colour.mass, sim.heat_here)
 
 
-def settle_lists(sim, votes, stop, moved=None):
+def settle_lists(sim, stop, moved=None, voted=False):
     """Collective. Refresh the ghosts while the lists are safe, rebuild them otherwise; returns True when any rank wants to stop.
 
     Safe: no particle has moved half a skin since the lists were made, so that no two have come closer by a whole one; or some have, and no pair is missing in the lists
     (`Simulation.renew`). Motion that a strain of the cell has made is counted by what it takes from the skin.
-    `moved`: what `open_half` returned, where nothing has moved after it; `votes` (2,) is work space."""
+    `moved`: what `open_half` returned, where nothing has moved after it; `voted`: that is of all ranks, nobody wants to stop, and ghosts of other ranks are where they should be."""
     state, images = sim.state, not sim.forces.follows_images
     if moved is None:
         moved = largest_displacement(state.n_owned, state.position, sim.reference, sim.stretch)
-    if sim.comm.size > 1:               # ghosts travel while the votes are counted, in vain where the lists turn out to be too old
-        votes[:] = moved, stop
-        vote = Vote(sim.comm, votes)
+    if sim.comm.size > 1 and not voted:             # ghosts travel while the votes are counted, in vain where the lists turn out to be too old
+        sim.vote.mine[:] = moved, stop
+        sim.vote.send()
         refresh(sim.domain, state, images)
-        moved, stop = vote.result()
+        moved, stop = sim.vote.largest().tolist()
     closer, safe = 2.0 * math.sqrt(moved), sim.safe_skin
     kept = closer < safe
     if not kept:

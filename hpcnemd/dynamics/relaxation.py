@@ -14,7 +14,7 @@ def relax(sim, steps, force):
     afterwards. Returns (steps taken, largest force component eV/angstrom).
 
     FIRE: Bitzek, Koskinen, Gaehler, Moseler, Gumbsch, PRL 97, 170201 (2006), eqs. 1-2, with unit masses and a limited step."""
-    state, votes = sim.state, np.zeros(2)
+    state = sim.state
     state.velocity[:state.n_owned] = 0.0
     sim.rebuild()
     sim.evaluate(observe=False)
@@ -41,7 +41,7 @@ def relax(sim, steps, force):
         move = step * velocity
         move *= np.minimum(1.0, REACH / np.maximum(np.linalg.norm(move, axis=1, keepdims=True), 1e-300))
         state.position[:n] += move
-        settle_lists(sim, votes, False)
+        settle_lists(sim, False)
         sim.evaluate(observe=False)
     state.velocity[:state.n_owned] = 0.0
     return taken, largest

@@ -8,7 +8,9 @@ from ..kernels.integrate import SUMS, half_kick
 from ..parallel.balance import ROUNDS
 from ..parallel.domain import halo, lists_hold, migrate, refresh
 from ..parallel.migration import name_ids
-from ..parallel.reduce import ordered_sum
+from ..parallel.persistent import SUM, VOTE
+from ..parallel.reduce import Parts, ordered_sum
+from ..parallel.shared_memory import open_channels
 from .drive import Drive
 from .thermostat import NoThermostat
 
@@ -46,8 +48,10 @@ class Simulation:
         self.step, self.rebuilds, self.rebuilt_at = 0, 0, 0
         n_species = len(colour.mass)
         self.reduced = np.zeros((n_species + 1, SUMS))         # what the reduction of a step adds up: sums by species, and the net force of the mesh
-        self.sums = self.reduced[:n_species]
+        self.sums, self.total = self.reduced[:n_species], np.zeros_like(self.reduced)
         self.unsettled = self.reduced[n_species] if getattr(forces, "leaves_net_force", False) else None
+        open_channels(self.comm)
+        self.summed, self.vote = Parts(self.comm, self.reduced, SUM), Parts(self.comm, np.zeros(2), VOTE)
         self.heat_here = np.zeros(1)
         self.noise = np.zeros((0, 3))
         self.scale, self.kick = np.ones(n_species), np.zeros(n_species)

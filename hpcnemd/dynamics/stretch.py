@@ -1,89 +1,125 @@
-"""Steps of a small replica that need nothing but the kernels: many in one call.
+"""Steps of a small system that need nothing but the kernels: many in one call.
 
 A replica of some hundred ions on a rank of its own makes a step in less time than Python takes to call the kernels of two. So as long as lists are safe and no observer is
-due, kernels.stretch runs them by itself: the same kernels in the same order, so that every bit is that of steps made one by one."""
+due, kernels.stretch runs them by itself: the same kernels in the same order, so that every bit is that of steps made one by one. On several ranks of one node too, whose messages go
+through memory (parallel.shared_memory): one late call of Python on one rank is a wait for all."""
 import numpy as np
 
 from ..core.errors import PhysicsError
 from ..kernels import entry
 from ..kernels import stretch as kernels
 from ..kernels.frames import WIDTH, Bound
-from ..kernels.whole_step import close_whole, open_whole
+from ..kernels.integrate import half_kick
+from ..kernels.whole_step import close_shared, close_whole, open_whole
 from .observers import Observer
 
 MOST = 16               # steps of one stretch: whoever asks for a stop does not wait for more
 SMALL = 4096            # particles, above which calls take no part of a step that counts
 
 
-def hurry(sim, until, observers):
-    """Makes steps for as long as nobody wants to look, not beyond the last but one before `until`. Returns None, or, where the next step has begun and its lists must be
-    looked at first, what `loop.open_half` returned for that."""
+def hurry(sim, until, observers, asked=False):
+    """Collective. Makes steps for as long as nobody wants to look and no rank has `asked` for a stop, not beyond the last but one before `until`. Returns None, or, where the next step has begun
+    and its lists must be looked at first, what `loop.open_half` returned for that, the largest of all ranks."""
     if sim.hurrying is None:
         sim.hurrying = Stretch(sim) if possible(sim) else False
     if sim.hurrying is False:
         return None
     every = [watch for watch in observers if type(watch).every_step is not Observer.every_step]
-    if not all(watch.wants_shared_numbers_only for watch in every):
-        return None
     count, most = 0, min(MOST, until - 1 - sim.step)
+    if asked or not all(watch.wants_shared_numbers_only for watch in every):
+        most = 0
     while count < most and not any(watch.due(sim.step + count + 1) for watch in observers):
         count += 1
+    count = sim.hurrying.agreed(count)
     return sim.hurrying.run(count, every) if count > 1 else None
 
 
 def possible(sim):
-    """Whether steps of `sim` in its present phase are made of the kernels that a stretch knows."""
-    if sim.comm.size > 1 or not 0 < sim.state.n_owned <= SMALL or sim.barostat is not None or sim.thermostat.kind == "langevin" or not hasattr(sim.forces, "calls"):
+    """Whether steps of `sim` in its present phase are made of the kernels that a stretch knows: the same on all ranks."""
+    if sim.barostat is not None or sim.thermostat.kind == "langevin" or not hasattr(sim.forces, "calls") or sim.domain.expected is None:
         return False
-    calls = sim.forces.calls(sim.state)
-    return calls is not None and (calls[1] is None or sim.unsettled is not None)        # the net force of a mesh is taken off at the end of the step
+    if sim.comm.size > 1 and sim.vote.ways is None:
+        return False
+    return sim.domain.expected[0] <= SMALL * sim.comm.size and (getattr(sim.forces, "mesh", None) is None or sim.unsettled is not None)      # the net force is taken off at the end of the step
 
 
 class Stretch:
     """The kernels of a step of `sim` with their arguments in frames."""
 
     def __init__(self, sim):
-        self.sim, self.bound, self.arranged = sim, {}, None
-        self.words = np.zeros((kernels.CALLS, WIDTH), np.int64)
-        self.values, self.address = self.words.view(np.float64), np.zeros(kernels.CALLS, np.int64)
+        self.sim, self.bound, self.arranged, self.given = sim, {}, None, None
+        self._reserve(kernels.FIRST)
         self.parts = sim.shared.kinetic, sim.shared.stream, sim.shared.numbers
         self.edges = np.cumsum([0, *map(len, self.parts)]).tolist()
         self.log, self._run = np.zeros((MOST, self.edges[-1])), None
 
+    def _reserve(self, rows):
+        """Frames for at least so many calls."""
+        self.words, self.bound = np.zeros((rows + 8, WIDTH), np.int64), {}
+        self.values, self.address = self.words.view(np.float64), np.zeros(rows + 8, np.int64)
+
     def compile(self):
         """The loop, before there is anything to do for it."""
-        return entry(kernels.run_steps, 0, 1.0, self.address, self.words, self.values, 0, True, np.zeros(3), 0, np.zeros(3), np.zeros(7), 1.0, 1.0, 1.0, *self.parts, self.log)
+        programs = [np.zeros(1, np.int64)] * 4
+        return entry(kernels.run_steps, 0, 1.0, self.address, self.words, self.values, 0, *programs, np.zeros((1, 2)), np.zeros(2), 0, True, np.zeros(3), 0, np.zeros(3), np.zeros(7), 1.0, 1.0, 1.0,
+                     *self.parts, self.log)
 
-    def _bind(self):
-        """Arguments as they are now."""
-        from .loop import closing_arguments, opening_arguments
+    def agreed(self, count):
+        """Collective. The least `count` of all ranks, 0 where one cannot."""
         sim = self.sim
-        calls = {kernels.OPEN: (open_whole, opening_arguments(sim)), kernels.CLOSE: (close_whole, closing_arguments(sim))}
-        if self.arranged != sim.arranged:           # other lists, or arrays
-            (pair, near, far), mesh = sim.forces.calls(sim.state)
-            calls |= {kernels.NEAR: (pair, near), kernels.FAR: (pair, far)}
-            if mesh is not None:
-                calls |= {kernels.SPREAD: mesh[0], kernels.MESH: mesh[1], kernels.GATHER: mesh[2]}
-            net, flag = mesh[3:] if mesh else (np.zeros(3), False)
-            share = sim.unsettled if sim.unsettled is not None else np.zeros(7)
-            self.given = (self.address, self.words, self.values, self.words.ctypes.data, mesh is not None, sim.state.force.reshape(-1), sim.state.n_all, net, share, float(flag),
-                          sim.forces.skin, sim.forces.pair.inner_skin, *self.parts, self.log)
-            self.arranged = sim.arranged
-        for row, (kernel, arguments) in calls.items():
-            if row in self.bound:
+        if sim.state.n_owned == 0 or not self._arrange():
+            count = 0
+        if sim.comm.size > 1:
+            sim.vote.mine[:] = -count, 0.0
+            sim.vote.send()
+            count = -int(sim.vote.largest()[0])
+        return count
+
+    def _arrange(self):
+        """The calls of a step for lists and arrays as they are; whether a step is made of them."""
+        sim = self.sim
+        if self.arranged == sim.arranged:
+            return self.given is not None
+        self.arranged, self.given = sim.arranged, None
+        from .loop import kick_arguments
+        calls = sim.forces.calls(sim.state)
+        if calls is None:
+            return False
+        vote, total = (ways_of(parts) for parts in (sim.vote, sim.summed))
+        before, after = [*calls.start, *vote[0], *calls.wait, *vote[1]], []
+        if sim.comm.size > 1:
+            sums = sim.summed.parts, sim.reduced.reshape(-1), sim.comm.rank, sim.total.reshape(-1)
+            after = [(half_kick, kick_arguments(sim)), *total[0], *total[1], (kernels.add_parts, sums)]
+        rows = {}                                   # call -> its row; those of near and far are the same but for the pairs
+        programs = [np.array([rows.setdefault(id(call), kernels.FIRST + len(rows)) for call in program], np.int64) for program in (before, calls.near, calls.far, after)]
+        frames = {rows[id(call)]: call for call in (*before, *calls.near, *calls.far, *after)}
+        if calls.charges is not None:
+            frames[kernels.SPREAD] = calls.charges
+        if kernels.FIRST + len(rows) > len(self.words):
+            self._reserve(kernels.FIRST + len(rows))
+        self._bind(frames)
+        share = sim.unsettled if sim.unsettled is not None else np.zeros(7)
+        self.given = (self.address, self.words, self.values, self.words.ctypes.data, *programs, sim.vote.parts, sim.vote.mine, sim.comm.rank, calls.charges is not None,
+                      sim.state.force.reshape(-1), sim.state.n_all, calls.net, share, float(calls.removed), sim.forces.skin, sim.forces.pair.inner_skin, *self.parts, self.log)
+        return True
+
+    def _bind(self, frames):
+        """The calls {row: (kernel, arguments)} into their frames."""
+        for row, (kernel, arguments) in frames.items():
+            if row in self.bound and self.bound[row].kernel is kernel:
                 self.bound[row].bind(arguments)
             else:
                 self.bound[row] = Bound(kernel, arguments, self.words[row])
                 self.address[row] = self.bound[row].address
 
     def run(self, count, every):
-        """`count` steps at most; `every`: observers of every step. Returns as `hurry`."""
+        """Collective. `count` steps at most; `every`: observers of every step. Returns as `hurry`."""
+        from .loop import closing_arguments, opening_arguments
         sim = self.sim
-        self._bind()
-        given = count, sim.safe_skin, *self.given
+        self._bind({kernels.OPEN: (open_whole, opening_arguments(sim)), kernels.CLOSE: (close_whole if sim.comm.size == 1 else close_shared, closing_arguments(sim))})
         if self._run is None:
             self._run = self.compile()
-        made, how, moved = self._run(*given)
+        made, how, moved = self._run(count, sim.safe_skin, *self.given)
         first = sim.step
         if every:
             self._tell(every, made)
@@ -105,3 +141,8 @@ class Stretch:
                 watch.every_step(sim)
         for part, values in zip(self.parts, present):
             part[:] = values
+
+
+def ways_of(parts):
+    """([(kernel, arguments)] that send the numbers of parallel.reduce.Parts, those that wait for them); none on one rank."""
+    return ([], []) if parts.ways is None else [way.calls for way in parts.ways]

@@ -4,7 +4,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..parallel.domain import add_forces, own_images, send_forces
+from ..parallel.domain import add_forces, ghost_calls, own_images, send_forces
+from ..parallel.mesh import run
 from ..parallel.reduce import ordered_sum
 from .coulomb import dsf_self_energy, settings_for
 from .ewald import Ewald
@@ -26,6 +27,19 @@ class Potential:
     @property
     def potential(self):
         return float(sum(self.parts.values()))
+
+
+@dataclass(frozen=True)
+class StepCalls:
+    """Kernels of a step, (kernel, arguments) each: lists of those that send ghosts out and wait for them; that of the charges, or None; lists of all others, with the inner
+    parts of the pair lists or the whole ones. `net` (3,): where the mesh leaves its net force, which is to be `removed` or not."""
+    start: list
+    wait: list
+    charges: tuple
+    near: list
+    far: list
+    net: np.ndarray
+    removed: bool
 
 
 class Forces:
@@ -104,29 +118,52 @@ class Forces:
         return self.pair.follows_images
 
     def calls(self, state):
-        """(pair, mesh) of the kernels that `compute` calls on one rank and one thread where nothing is observed, see PairForces.calls and Spme.calls (mesh: None without one);
-        None where more than they is needed."""
-        plain = self.domain.comm.size == 1 and self.stopwatch is None and self.follows_images
-        pair = self.pair.calls(state) if plain else None
-        if pair is None or self.mesh is None:
-            return pair and (pair, None)
-        mesh = self.mesh.calls(state) if hasattr(self.mesh, "calls") else None
-        return mesh and (pair, mesh)
+        """What `compute` calls where nothing is observed and kernels are all that is called, as StepCalls; None elsewhere."""
+        if self.stopwatch is not None or not self.follows_images:
+            return None
+        mesh, ghosts = None, ghost_calls(self.domain, state)
+        if self.mesh is not None:
+            mesh = self.mesh.calls(state) if hasattr(self.mesh, "calls") else None
+            if mesh is None:
+                return None
+        charges, setting_out, legs, end, net, removed = mesh or (None, [], [], [], np.zeros(3), False)
+        pair = self.pair.calls(state, len(legs) + 1)
+        if pair is None or ghosts is None:
+            return None
+        start, wait, send, add = ghosts
+        near, far = ([*setting_out, *(call for k, part in enumerate(parts) for call in (part, *(legs[k] if k < len(legs) else ()))), *send, *end, *add] for parts in pair)
+        return StepCalls(start, wait, charges, near, far, net, removed)
+
+    def _legs(self, observe):
+        """Parts of the mesh's work that go in between those of the pair part."""
+        return self.mesh.legs() if not observe and self.threads == 1 and hasattr(self.mesh, "legs") else []
+
+    def _pair_part(self, state, observe, spent, legs=()):
+        """The PairResult, and the `legs` (lists of things to be done) on the way: what each waits for arrives while pairs are worked out."""
+        spent_time = 0.0
+        for k in range(len(legs) + 1):
+            start = time.perf_counter() if self.stopwatch is not None else 0.0
+            pair = self.pair.compute(state, observe, spent, (k, len(legs) + 1))
+            if self.stopwatch is not None:
+                spent_time += time.perf_counter() - start
+            if k < len(legs):
+                run(legs[k])
+        if self.stopwatch is not None:
+            self.stopwatch.note(spent_time, self.pair.list_length)
+        return pair
 
     def compute(self, state, observe, unsettled=None, spent=None):
-        """Collective. Forces of all owned rows into state.force; a Potential when `observe`, else None. Messages travel while others work: charges on the
-        mesh during the pair part, forces on ghosts during the mesh part. With `unsettled` (7,) the net force of the mesh is left in the forces, and what
+        """Collective. Forces of all owned rows into state.force; a Potential when `observe`, else None. Messages travel while others work: those of the
+        mesh during the pair part, forces on ghosts during the end of the mesh part. With `unsettled` (7,) the net force of the mesh is left in the forces, and what
         kernels.whole_step needs to take it off goes there: a reduction less. `spent`: see PairForces.compute."""
         images = not self.follows_images
         state.force[:state.n_all] = 0.0
         if self.mesh is not None:
             self.mesh.start(state)
-        start = time.perf_counter() if self.stopwatch is not None else 0.0
-        pair = self.pair.compute(state, observe, spent)
-        if self.stopwatch is not None:
-            self.stopwatch.note(time.perf_counter() - start, self.pair.list_length)
+        legs = self._legs(observe)
+        pair = self._pair_part(state, observe, spent, legs)
         send_forces(self.domain, state, images)
-        mesh = self.mesh.finish(state, observe) if self.mesh is not None else None
+        mesh = self.mesh.finish(state, observe, **({"done": True} if legs else {})) if self.mesh is not None else None
         add_forces(self.domain, state, images)
         if mesh is not None:
             self.mesh.settle(state, unsettled)

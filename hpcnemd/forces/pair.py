@@ -98,6 +98,7 @@ class PairForces:
         self._scratch = [scratch(plan) for _ in range(self.threads)]
         self._slots = self._owned_slots = self._receiving = self._clusters = self.list_length = 0
         self._reserve(64)
+        self._parted = {}                   # number of parts -> their edges, of the present list
         self._neighbour, self._pieces = np.zeros(4096, np.int32), []
         self.reference = np.zeros((0, 3))
 
@@ -154,7 +155,7 @@ class PairForces:
         """Lists from the owned and ghost rows of `state`, which become the reference of `displacement`. `images`: see parallel.exchange.own_images; these ghosts
         then follow their owners, who get their forces; their own rows are neither read nor written by `compute`."""
         n, ghosts = state.n_owned, state.n_ghost
-        position = state.position
+        position, self._parted = state.position, {}
         if len(self.reference) != n:
             self.reference = np.empty((n, 3))
         self.reference[:] = position[:n]
@@ -238,20 +239,35 @@ class PairForces:
         """histogram (3, bins) int64 += the work of the lists (see kernels.work); returns its sum."""
         return int(add_work(self.box.upright(state.position[:state.n_owned]), self._slot_row, self._clusters, self._groups, self._pointer, entry, particle, per_length, histogram))
 
-    def compute(self, state, observe, spent=None):
+    def compute(self, state, observe, spent=None, part=(0, 1)):
         """Adds the pair forces (eV/angstrom) to rows [0, n_all) of state.force, ghosts included; returns a PairResult if `observe`, else None.
+        `part` (k, n): the k-th of n calls that make all pairs, on one thread and without an observation; the forces are there after the last one.
         `spent`: by how much (angstrom, at most) particles can have come closer since `build`, where that is known: while it is little, the inner parts of the lists will do."""
         if self._clusters:
             self._reach = self._inner_end if spent is not None and spent <= self.inner_skin else self._pointer[1:]
             rows = self._ways(state)
             if self._team is None:
-                self._part(True, True, rows, observe, 0, self._clusters, self._force, self._observed, self._scratch[0])
+                k, n = part
+                foremost, end = self._cuts(n)[k:k + 2]
+                self._part(k == 0, k == n - 1, rows, observe, foremost, end, self._force, self._observed, self._scratch[0])
             else:
                 self._by_threads(rows, observe)
         if not observe:
             return None
         short, far, xx, yy, zz, xy, xz, yz = self._observed if self._clusters else np.zeros(8)
         return PairResult(float(short), float(far), np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]]))
+
+    def _cuts(self, parts):
+        """[parts + 1] clusters that part the list: the first part has twice the work of the others."""
+        if parts not in self._parted:
+            work = self._work()
+            edges = np.searchsorted(work, np.linspace(0.0, float(work[-1]), parts + 2)[1:]).tolist() if parts > 1 else [0, 0]
+            self._parted[parts] = [0, *edges[1:-1], self._clusters]
+        return self._parted[parts]
+
+    def _work(self):
+        """(clusters + 1,) work before each cluster, counted as entries of the list, and a few for each cluster."""
+        return self._pointer[:self._clusters * self._groups + 1:self._groups] + CLUSTER * np.arange(self._clusters + 1)
 
     def _ways(self, state):
         """What the kernel needs of the state, and of where its rows stand."""
@@ -272,22 +288,22 @@ class PairForces:
         return (fetch, deliver, *rows, observe, self._rows, self._species, foremost, end, len(self.kinds.names), self._pointer, self._reach, self._neighbour,
                 self._parameters, self._partners, *self._units, *self._numbers, force, observed, *work)
 
-    def calls(self, state):
-        """(kernel, its arguments for the inner parts of the lists, those for the whole lists) of `compute` without an observation, for one thread; None without particles."""
+    def calls(self, state, parts=1):
+        """(calls that take the inner parts of the lists, those that take the whole lists) of `compute` in so many parts without an observation, each a list of (kernel, arguments), for one
+        thread; None without particles."""
         if not self._clusters or self._team is not None or self.box.tilted:
             return None
-        found = []
+        ways, cuts, found = self._ways(state), self._cuts(parts), []
         for self._reach in (self._inner_end, self._pointer[1:]):
-            found.append(self._arguments(True, True, self._ways(state), False, 0, self._clusters, self._force, self._observed, self._scratch[0]))
-        return self.kernel, *found
+            found.append([(self.kernel, self._arguments(k == 0, k == parts - 1, ways, False, *cuts[k:k + 2], self._force, self._observed, self._scratch[0])) for k in range(parts)])
+        return found
 
     def _by_threads(self, rows, observe):
-        """Clusters in parts of equal work, counted as entries of the list (and a few for each cluster); sums of the parts in their order."""
+        """Clusters in parts of equal work; sums of the parts in their order."""
         def alone(fetch, deliver):              # no clusters: only the way in or out
             self._part(fetch, deliver, rows, False, 0, 0, self._force, self._observed, self._scratch[0])
         alone(True, False)
-        team, groups = self._team, self._groups
-        work = self._pointer[:self._clusters * groups + 1:groups] + CLUSTER * np.arange(self._clusters + 1)
+        team, work = self._team, self._work()
         edges = np.searchsorted(work, team.edges(int(work[-1])))
         edges[0], edges[-1] = 0, self._clusters
         force, observed, received = [self._force, *self._others], np.zeros((team.size, 8)), slice(4 * self._receiving, 4 * self._slots + 4)

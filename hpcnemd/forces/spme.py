@@ -6,14 +6,14 @@ import numpy as np
 
 from ..core.errors import PhysicsError
 from ..core.units import COULOMB
-from ..kernels import entry
+from ..kernels import calls_of, entry
 from ..kernels import mesh as kernels
 from ..kernels.integrate import take_off
 from ..kernels.mesh_simd import make_gather, make_spread
 from ..kernels.round_trip import round_trip
 from ..kernels.simd import choose_path
 from ..kernels.splines import axis_sums, spline_table
-from ..parallel.mesh import DistributedMesh
+from ..parallel.mesh import DistributedMesh, run
 from ..parallel.reduce import ordered_sum
 from ..parallel.serial import SerialComm
 from ..parallel.threads import team_of
@@ -82,11 +82,25 @@ class Spme:
             self._report_outside(state)
         mesh.send()
 
-    def finish(self, state, observe=True):
+    def legs(self):
+        """Between `start` and `finish`, where nothing is observed: lists of things to be done in turn, with other work before each; then `finish` is told that they have been. None of
+        them where nothing is waited for in between."""
+        if self.comm.size == 1 or self.mesh.whole or self.path == "plain":
+            return []
+        there, across, back, home, _ = self.mesh.legs(self._factors)
+        return [there, across + back, home]
+
+    def finish(self, state, observe=True, done=False):
         """Collective. The other half, with the particles where `start` found them; forces on ghosts may be on their way. The net force is still in the forces
-        until `settle`; the result has this rank's share."""
+        until `settle`; the result has this rank's share. `done`: `legs` have been called."""
         n, mesh, net = state.n_owned, self.mesh, self._net
-        energy, virial = mesh.convolve(self._factors, (lambda spectrum: self._observe(spectrum, self.charge[:n])) if observe else None) or (None, None)
+        energy = virial = None
+        if done:
+            run(mesh.legs(self._factors)[-1])
+        elif observe:
+            energy, virial = mesh.convolve(self._factors, lambda spectrum: self._observe(spectrum, self.charge[:n]))
+        else:
+            mesh.convolve(self._factors)
         if self.box.tilted:
             force = np.zeros((n, 3))
             self.gather(self._place, self.charge, n, mesh.brick.potential, force, net)
@@ -98,16 +112,26 @@ class Spme:
         return MeshResult(energy, virial, net)
 
     def calls(self, state):
-        """((kernel, arguments) of the charges, of the mesh and of the forces, net force (3,), whether it is to be taken off) where this rank has the whole mesh, is alone, and
-        calls no more than these for `start` and `finish` without an observation; None elsewhere."""
+        """Lists of (kernel, arguments), where a step without an observation calls no more than kernels; None elsewhere: (charges, what follows at once, `legs`, `finish`), and the net force
+        (3,) and whether it is to be taken off."""
         n, mesh = state.n_owned, self.mesh
-        if self.comm.size > 1 or self._team is not None or self.path == "plain" or self.box.tilted or mesh.trip_arguments(self._factors) is None:
+        if self._team is not None or self.path == "plain" or self.box.tilted:
+            return None
+        if self.comm.size == 1:
+            trip = mesh.trip_arguments(self._factors)
+            parts = None if trip is None else [[], [(round_trip, trip)]]
+        else:
+            between = self.legs()
+            whole = mesh.legs(self._factors)
+            end = whole[-1] if between else [thing for leg in whole for thing in leg]
+            parts = [calls_of(things) for things in (mesh.setting_out, *between, end)]
+        if parts is None or None in parts:
             return None
         if len(self.charge) < n:
             self.charge = np.empty(int(1.2 * n) + 16)
-        return ((self.spread.kernel, self.spread.arranged(state.position, state.species, self.kinds.charge, n, self.charge, mesh.brick.points)),
-                (round_trip, mesh.trip_arguments(self._factors)), (self.gather.kernel, self.gather.arranged(state.position, self.charge, n, mesh.brick.potential, state.force, self._net)),
-                self._net, self.remove_net_force)
+        charges = self.spread.kernel, self.spread.arranged(state.position, state.species, self.kinds.charge, n, self.charge, mesh.brick.points)
+        forces = self.gather.kernel, self.gather.arranged(state.position, self.charge, n, mesh.brick.potential, state.force, self._net)
+        return charges, parts[0], parts[1:-1], [*parts[-1], forces], self._net, self.remove_net_force
 
     def place(self, lower, upper):
         """Collective. The domain of this rank reaches from `lower` to `upper` (3,), upright coordinates in angstrom, from here on."""

@@ -32,6 +32,26 @@ def entry(kernel, *arguments):
     return kernel.compile(tuple(map(numba.typeof, arguments)))
 
 
+class Call:
+    """A kernel with arguments that stay, called by its entry. `calls`: [(kernel, arguments)]."""
+
+    def __init__(self, kernel, *arguments):
+        self.calls, self._entry = [(kernel, arguments)], None
+
+    def __call__(self):
+        kernel, arguments = self.calls[0]
+        if self._entry is None:
+            self._entry = entry(kernel, *arguments)
+        return self._entry(*arguments)
+
+
+def calls_of(things):
+    """[(kernel, arguments)] of things with `calls`, all in turn; None where one of them needs more than kernels."""
+    if any(thing.calls is None for thing in things):
+        return None
+    return [call for thing in things for call in thing.calls]
+
+
 def _without_blas():
     """numba's array functions, which import scipy's linear algebra (a quarter of a second) to see that it is there; a kernel that wants it asks once more."""
     linalg = importlib.import_module("numba.np.linalg")

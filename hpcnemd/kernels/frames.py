@@ -68,7 +68,7 @@ class Bound:
     Raises TypeError for arguments other than numbers and C-contiguous arrays."""
 
     def __init__(self, kernel, arguments, words):
-        self._result, self._library, self.address = _compiled(kernel, arguments)
+        self.kernel, (self._result, self._library, self.address) = kernel, _compiled(kernel, arguments)
         self._kinds = self._result.signature.args
         self._at = np.concatenate(([0], np.cumsum([_word_count(kind) for kind in self._kinds]))).tolist()
         self._held, self._words = [None] * len(self._kinds), words

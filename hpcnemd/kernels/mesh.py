@@ -153,6 +153,12 @@ def unpack_planes(message, planes, ny, nz, rows, columns, brick):
             at += columns
 
 
+@njit(cache=True, error_model="numpy")
+def clear(points):
+    """All of a flat mesh is 0."""
+    points[:] = 0.0
+
+
 @inner(fastmath=FAST)
 def lay_planes(source, source_planes, source_ny, source_nz, planes, first_y, first_z, rows, columns, slab):
     """Adds planes of a flat source (a brick, or a message) to planes of a slab (nx, ny, nz), rows and columns wrapped round the mesh as often as needed.

@@ -1,25 +1,42 @@
-"""Many steps of a small replica in one call, as long as its lists are safe and nobody wants to look: what Python does between the kernels of a step takes longer than some of them."""
+"""Many steps of a small system in one call, as long as its lists are safe and nobody wants to look: what Python does between the kernels of a step takes longer than some of them."""
 import math
 
-from . import njit
+from . import inner, njit
 from .frames import RETURNED, invoke
 
-OPEN, SPREAD, NEAR, FAR, MESH, GATHER, CLOSE = range(7)         # rows of frames; NEAR and FAR: the pair part with the inner or the whole lists
-CALLS = 7
+OPEN, SPREAD, CLOSE, FIRST = range(4)                           # rows of frames; from FIRST on those that a program tells in their order
 MADE, MOVED, OUTSIDE, NOT_FINITE, FAILED = range(5)             # how a stretch ended: all steps made; in a step, after its opening, charges, closing; or by an exception
 
 
-@njit(cache=True, error_model="numpy")
-def run_steps(count, room, address, words, values, place, meshed, force, rows, net, share, share_flag, skin, inner_skin, kinetic, stream, numbers, log):
-    """At most `count` steps of one rank with the calls of dynamics.loop: `address` (CALLS,) of their machine code, `words` (CALLS, WIDTH) int64 of their frames, which
-    lie at the address `place`, and `values`, the same memory as float64. Motion may bring two particles closer by `room`, of a `skin`; the inner parts of the lists will do up to inner_skin. `force` (flat) is zeroed for
+@inner
+def _run(program, address, place, step):
+    """Calls the rows of a program; whether none of them ended by an exception."""
+    for row in program:
+        if invoke(address[row], place + row * step):
+            return False
+    return True
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def run_steps(count, room, address, words, values, place, before, near, far, after, votes, vote, own, meshed, force, rows, net, share, share_flag, skin, inner_skin, kinetic, stream, numbers,
+              log):
+    """At most `count` steps with the calls of dynamics.loop: `address` (k,) of their machine code, `words` (k, WIDTH) int64 of their frames, which
+    lie at the address `place`, and `values`, the same memory as float64. Programs (rows of frames): `before` the lists are looked at, that of the forces after the charges with the inner parts
+    of the lists (`near`) or all of them (`far`), and `after` the forces, before the closing. votes (ranks, 2): of each rank how far (square) one has moved, and vote (2,) what the rank `own`, which this is, sends. Motion may bring two
+    particles closer by `room`, of a `skin`; the inner parts of the lists will do up to inner_skin. `force` (flat) is zeroed for
     `rows` rows; share (7,) gets the `net` force (3,) of the mesh and share_flag. `kinetic`, `stream` (s,) and `numbers` after each step go into log (count, ...).
-    Returns (steps made, how it ended, square of the largest motion of the step that was not made)."""
+    Returns (steps made, how it ended, square of the largest motion on any rank of the step that was not made)."""
     step = 8 * words.shape[1]
     for k in range(count):
         if invoke(address[OPEN], place + OPEN * step):
             return k, FAILED, 0.0
-        moved = values[OPEN, RETURNED]
+        votes[own, 0] = vote[0] = values[OPEN, RETURNED]
+        if not _run(before, address, place, step):
+            return k, FAILED, 0.0
+        moved = votes[0, 0]
+        for r in range(1, len(votes)):
+            if not votes[r, 0] <= moved and moved == moved:     # the largest, and what is not a number rather than any
+                moved = votes[r, 0]
         closer = 2.0 * math.sqrt(moved)
         if not closer < room:
             return k, MOVED, moved
@@ -30,15 +47,12 @@ def run_steps(count, room, address, words, values, place, meshed, force, rows, n
                 return k, FAILED, moved
             if words[SPREAD, RETURNED] != 0:
                 return k, OUTSIDE, moved
-        pairs = NEAR if closer + skin - room <= inner_skin else FAR
-        if invoke(address[pairs], place + pairs * step):
+        if not _run(near if closer + skin - room <= inner_skin else far, address, place, step):
             return k, FAILED, moved
         if meshed:
-            if invoke(address[MESH], place + MESH * step) or invoke(address[GATHER], place + GATHER * step):
-                return k, FAILED, moved
             share[0], share[1], share[2], share[3] = net[0], net[1], net[2], share_flag
         words[CLOSE, RETURNED] = 0
-        if invoke(address[CLOSE], place + CLOSE * step):
+        if not _run(after, address, place, step) or invoke(address[CLOSE], place + CLOSE * step):
             return k, FAILED, moved
         n = 0
         for source in (kinetic, stream, numbers):
@@ -48,3 +62,12 @@ def run_steps(count, room, address, words, values, place, meshed, force, rows, n
         if words[CLOSE, RETURNED] == 0:
             return k + 1, NOT_FINITE, moved
     return count, MADE, 0.0
+
+
+@njit(cache=True, error_model="numpy")
+def add_parts(parts, mine, own, total):
+    """total (flat) = the sum of the rows of parts (ranks, k) in their order; that of the rank `own` is `mine` (flat). As parallel.reduce.Parts.sum."""
+    parts[own] = mine
+    total[:] = parts[0]
+    for r in range(1, len(parts)):
+        total += parts[r]

@@ -334,3 +334,25 @@ def transform_mesh(direction, slab, influence, nx, ny, nz, modes, spectrum, alon
 def real_mesh(direction, slab, influence, nx, ny, nz, modes, spectrum, along_x, fx, tx, fy, ty, fz, tz, factor, work):
     """As `transform_mesh`."""
     transform_mesh(direction, slab, influence, nx, ny, nz, modes, spectrum, along_x, fx, tx, fy, ty, fz, tz, factor, work)
+
+
+@njit(cache=True, error_model="numpy")
+def pack_rows(half, first, last, block):
+    """block (flat): the rows [first, last) of all planes of half (planes, rows, numbers)."""
+    at, run = 0, (last - first) * half.shape[2]
+    for x in range(half.shape[0]):
+        into, out = block[at:at + run], half[x, first:last].reshape(run)
+        for k in range(run):
+            into[k] = out[k]
+        at += run
+
+
+@njit(cache=True, error_model="numpy")
+def unpack_rows(half, first, last, block):
+    """The inverse of `pack_rows`."""
+    at, run = 0, (last - first) * half.shape[2]
+    for x in range(half.shape[0]):
+        into, out = half[x, first:last].reshape(run), block[at:at + run]
+        for k in range(run):
+            into[k] = out[k]
+        at += run

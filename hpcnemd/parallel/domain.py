@@ -9,10 +9,10 @@ from ..core.errors import InputError
 from .bricks import coordinate_of, rank_at, routes_of, uniform_cuts
 from .displacement import check_halo, lists_hold, report_runaways
 from .distribution import gather_sorted, scatter
-from .exchange import HaloPlan, add_forces, fold, halo, own_images, refresh, send_forces
+from .exchange import HaloPlan, add_forces, fold, ghost_calls, halo, own_images, refresh, send_forces
 from .migration import migrate
 
-__all__ = ["Domain", "add_forces", "check_halo", "fold", "gather_sorted", "halo", "lists_hold", "migrate", "own_images", "refresh", "report_runaways", "scatter", "send_forces"]
+__all__ = ["Domain", "add_forces", "check_halo", "fold", "gather_sorted", "ghost_calls", "halo", "lists_hold", "migrate", "own_images", "refresh", "report_runaways", "scatter", "send_forces"]
 
 
 class Domain:

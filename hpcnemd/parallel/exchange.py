@@ -7,12 +7,13 @@ Between two calls of `halo` the messages of refresh and fold are the same: their
 import numpy as np
 
 from ..core.errors import PhysicsError
+from ..kernels.mesh import clear
 from ..kernels.packing import add_rows, count_outside, pack_ghosts, pack_positions, select_rows, unpack_ghosts
 from .launch import agree_on_errors
 from .migration import count_particles, name_ids
-from .persistent import Messages
+from .persistent import FOLD, REFRESH, Messages
 
-HALO_TAG, REFRESH_TAG, FOLD_TAG = 11, 12, 13
+HALO_TAG = 11
 ROUNDING = 1e-9                             # of an edge of a tilted cell
 
 
@@ -137,8 +138,8 @@ class Links:
         others = [source for source in plan.sources if source != domain.rank]
         self.segments = [(entry[1], entry[2], *plan.rows(entry), plan.buffer[slice(*plan.rows(entry))]) for entry in plan.others]
         packed = [(rows, entry[0]) for (*_, rows), entry in zip(self.segments, plan.others)]
-        self.refresh = Messages(domain.comm, [(self.position[ghosts[s]], s) for s in others], packed, REFRESH_TAG)
-        self.fold = Messages(domain.comm, packed, [(self.force[ghosts[s]], s) for s in others], FOLD_TAG)
+        self.refresh = Messages(domain.comm, [(self.position[ghosts[s]], s) for s in others], packed, REFRESH)
+        self.fold = Messages(domain.comm, packed, [(self.force[ghosts[s]], s) for s in others], FOLD)
         self.own = None if plan.own is None else (plan.own[1], plan.own[2], *plan.rows(plan.own), self.position[ghosts[domain.rank]], self.force[ghosts[domain.rank]])
         self.ghost_force = self.force[n:n + state.n_ghost]
 
@@ -216,3 +217,17 @@ def fold(domain, state):
     """Collective over domain.comm. Forces on ghost rows are added to the rows of their owners, in fixed order, and the ghost rows set to 0."""
     send_forces(domain, state)
     add_forces(domain, state)
+
+
+def ghost_calls(domain, state):
+    """Lists of (kernel, arguments) that send positions out and wait for them (`refresh`), and that are `send_forces` and `add_forces`, all without images of this rank's own particles; None
+    where more than kernels is called."""
+    if domain.size == 1:
+        return [], [], [], []
+    plan, links = domain.plan, links_of(domain, state)
+    found = [way.calls for messages in (links.refresh, links.fold) for way in (messages.starting, messages.waiting)]
+    if None in found:
+        return None
+    packed = [(pack_positions, (state.position, plan.index, first, last, plan.start, plan.shift, rows)) for first, last, _, _, rows in links.segments]
+    added = [(add_rows, (state.force, plan.index, first, end, rows)) for _, _, first, end, rows in links.segments]
+    return packed + found[0], found[1], found[2], [*found[3], *added, (clear, (links.ghost_force.reshape(-1),))]

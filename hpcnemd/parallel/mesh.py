@@ -1,23 +1,23 @@
 """The distributed mesh: bricks of each rank's space, x slabs of the mesh, y slabs of its spectrum.
 
 A rank spreads its particles onto a brick, a piece of the mesh around its domain. Whole planes of bricks go straight to the ranks that own
-those planes (one message per pair of ranks), which add them in rank order. A real transform over x slabs needs one Alltoallv each way.
+those planes (one message per pair of ranks), which add them in rank order. A real transform over x slabs needs one message per pair of ranks each way.
 Any number of ranks works, also more than there are planes. One rank makes no MPI call.
 
 A small mesh is transformed faster than it is cut: there every rank owns all planes. It gets the whole brick of every other rank, adds all bricks in rank
 order, so that all ranks have the same bits, transforms the whole mesh, and sends nothing back."""
 import numpy as np
 
-from ..kernels import entry
+from ..kernels import Call, entry
 from ..kernels import mesh as kernels
 from ..kernels import transform
 from ..kernels.round_trip import BACK, THERE, round_trip
 from ..kernels.simd import choose_path
-from .persistent import Messages
+from .persistent import COLLECT, DEPOSIT, TURN, TURN_BACK, Messages
 from .serial import SerialComm
+from .shared_memory import open_channels
 
 NOTHING = {np.dtype(real): np.empty(0, real) for real in (np.float64, np.float32)}
-TAG_DEPOSIT, TAG_COLLECT = 211, 212
 SMALL = 10000           # mesh points that ranks may transform beyond their share, rather than exchange them three times more
 
 
@@ -53,69 +53,89 @@ class SlabFFT:
             self.work = transform.workspace(max(self.shape), self.real)
             self._sizes, self.factor = (self.nx, ny, nz, self.modes), self.real.type(1.0 / (nx * ny * nz))
         if comm.size > 1:
+            open_channels(comm)
             self._half = np.empty((self.nx, ny, self.modes), kind)
-            self._by_x = np.empty(self._half.size, kind)
-            to_y = np.diff(self.y_edges) * self.nx * self.modes
-            to_x = np.diff(self.x_edges) * self.ny * self.modes
-            self._part_x, self._part_y = _parts(to_y), _parts(to_x)
-            self._blocks = [(int(s), int(s + c), int(a), int(b)) for s, c, a, b
-                            in zip(np.cumsum(to_y) - to_y, to_y, self.y_edges[:-1], self.y_edges[1:])]
+            self._rows = self._half.view(self.real)                     # pairs of numbers
+            by_x = np.empty(2 * self._half.size, self.real)
+            y_edges, x_edges = (edges.tolist() for edges in (self.y_edges, self.x_edges))
+            wide, deep = 2 * self.modes * self.nx, 2 * self.modes * self.ny
+            # the blocks of planes of the spectrum that come from each rank lie there in the order of x
+            from_x = [self.flat[a * deep:b * deep] for a, b in zip(x_edges[:-1], x_edges[1:])]
+            from_y = [by_x[a * wide:b * wide] if r != rank else from_x[r] for r, (a, b) in enumerate(zip(y_edges[:-1], y_edges[1:]))]
+            self._blocks = [(a, b, block) for a, b, block in zip(y_edges[:-1], y_edges[1:], from_y)]
+            to_x, to_y = ([(block, r) for r, block in enumerate(blocks) if r != rank] for blocks in (from_x, from_y))
+            self._turn, self._turn_back = Messages(comm, to_x, to_y, TURN), Messages(comm, to_y, to_x, TURN_BACK)
+            self._slab = None
 
     def forward(self, slab):
         """Collective. Spectrum (nx, own y, nz // 2 + 1) complex of a slab (own x, ny, nz): a buffer of this object, the next call overwrites it."""
         spectrum = self.spectrum
         if self.comm.size == 1 and self.vector:
-            self._real(transform.FORWARD, slab, None, self.flat, 1)
-            return spectrum
-        half = self._half if self.comm.size > 1 else spectrum
-        if self.vector:
-            self._real(transform.FORWARD, slab, None, half.reshape(-1).view(self.real), 0)
-        elif self.nx:
-            np.fft.rfft(slab, axis=2, out=half)
-            np.fft.fft(half, axis=1, out=half)
-        if self.comm.size > 1:
-            for start, stop, y0, y1 in self._blocks:
-                self._by_x[start:stop].reshape(self.nx, y1 - y0, self.modes)[...] = half[:, y0:y1]
-            # blocks arrive in the order of x, that is as planes of the spectrum
-            self.comm.Alltoallv([self._by_x.view(self.real), self._part_x], [self.flat, self._part_y])
-        if self.vector:
-            transform.lines(self.flat, 1, self.shape[0], 2 * self.ny * self.modes, *self.plans[:2], transform.FORWARD, self.work)
-        elif self.ny:
+            self._real(transform.FORWARD, slab, None, self.flat, 1)()
+        elif self.comm.size > 1:
+            there, across, *_ = self.legs(slab)
+            run(there + across)
+        else:
+            np.fft.rfft(slab, axis=2, out=spectrum)
+            np.fft.fft(spectrum, axis=1, out=spectrum)
             np.fft.fft(spectrum, axis=0, out=spectrum)
         return spectrum
-
-    def _real(self, direction, slab, influence, spectrum, along_x):
-        transform.real_mesh(direction, slab.reshape(-1), NOTHING[self.real] if influence is None else influence, *self._sizes, spectrum, along_x, *self.plans,
-                            self.factor, self.work)
 
     def backward(self, spectrum, slab, influence=None):
         """Collective. The inverse of `forward`, normalised, into `slab`, of the spectrum times `influence` (flat, one for each of its numbers); `spectrum` must be
         the buffer that `forward` returned, and is spoiled."""
         if self.comm.size == 1 and self.vector:
-            self._real(transform.BACKWARD, slab, influence, self.flat, 1)
+            self._real(transform.BACKWARD, slab, influence, self.flat, 1)()
             return slab
         if influence is not None:
             transform.multiply(self.flat, influence)
-        half = self._half if self.comm.size > 1 else spectrum
-        if self.vector:
-            transform.lines(self.flat, 1, self.shape[0], 2 * self.ny * self.modes, *self.plans[:2], transform.BACKWARD, self.work)
-        elif self.ny:
-            np.fft.ifft(spectrum, axis=0, out=spectrum)
         if self.comm.size > 1:
-            self.comm.Alltoallv([self.flat, self._part_y], [self._by_x.view(self.real), self._part_x])
-            for start, stop, y0, y1 in self._blocks:
-                half[:, y0:y1] = self._by_x[start:stop].reshape(self.nx, y1 - y0, self.modes)
-        if self.vector:
-            self._real(transform.BACKWARD, slab, None, half.reshape(-1).view(self.real), 0)
-        elif self.nx:
-            np.fft.ifft(half, axis=1, out=half)
-            np.fft.irfft(half, n=self.shape[2], axis=2, out=slab)
+            *_, back, home = self.legs(slab)
+            run(back + home)
+        else:
+            np.fft.ifft(spectrum, axis=0, out=spectrum)
+            np.fft.ifft(spectrum, axis=1, out=spectrum)
+            np.fft.irfft(spectrum, n=self.shape[2], axis=2, out=slab)
         return slab
 
+    def _real(self, direction, slab, influence, spectrum, along_x):
+        return Call(transform.real_mesh, direction, slab.reshape(-1), NOTHING[self.real] if influence is None else influence, *self._sizes, spectrum, along_x, *self.plans,
+                    self.factor, self.work)
 
-def _parts(complex_counts):
-    counts = 2 * np.asarray(complex_counts, dtype=np.int64)         # the buffers travel as pairs of numbers
-    return counts, np.cumsum(counts) - counts
+    def legs(self, slab):
+        """On several ranks, (there, across, back, home): lists of things to be done, which are `forward` and `backward` when each is called in turn. Messages set out at the ends of
+        `there` and `back`, and are waited for at the beginnings of `across` and `home`."""
+        if self._slab is not slab:
+            self._slab, lines = slab, (1, self.shape[0], 2 * self.ny * self.modes)
+            half = self._rows.reshape(-1)
+            if self.vector:
+                out, back = self._real(transform.FORWARD, slab, None, half, 0), self._real(transform.BACKWARD, slab, None, half, 0)
+                along, return_along = (Call(transform.lines, self.flat, *lines, *self.plans[:2], way, self.work) for way in (transform.FORWARD, transform.BACKWARD))
+            else:
+                out, back, along, return_along = self._plain_legs(slab)
+            pack, unpack = ([Call(kernel, self._rows, *block) for block in self._blocks] for kernel in (transform.pack_rows, transform.unpack_rows))
+            self._legs = [out, *pack, self._turn.starting], [self._turn.waiting, along], [return_along, self._turn_back.starting], [self._turn_back.waiting, *unpack, back]
+        return self._legs
+
+    def _plain_legs(self, slab):
+        half, spectrum = self._half, self.spectrum
+
+        def out():
+            np.fft.rfft(slab, axis=2, out=half)
+            np.fft.fft(half, axis=1, out=half)
+
+        def back():
+            np.fft.ifft(half, axis=1, out=half)
+            np.fft.irfft(half, n=self.shape[2], axis=2, out=slab)
+        steps = out, back, lambda: np.fft.fft(spectrum, axis=0, out=spectrum), lambda: np.fft.ifft(spectrum, axis=0, out=spectrum)
+        owned = self.nx, self.nx, self.ny, self.ny
+        return [step if count else lambda: None for step, count in zip(steps, owned)]
+
+
+def run(things):
+    """Call each of them."""
+    for thing in things:
+        thing()
 
 
 class Brick:
@@ -163,6 +183,7 @@ class DistributedMesh:
     those over all ranks. `real`: type of the slabs, their spectrum and the bricks' potentials (charges in bricks and messages are float64). Collective."""
 
     def __init__(self, comm, shape, order, lengths, lower, upper, margin, path="auto", whole=None, real=np.float64):
+        open_channels(comm)
         self.comm, self.shape, self._real = comm, np.asarray(shape, dtype=np.int64), real
         self.order, self.margin = order, margin
         self.whole = repeated(shape, comm.size) if whole is None else whole
@@ -182,15 +203,15 @@ class DistributedMesh:
         self._receives = [self._piece(brick, *edges[comm.rank], r) for r, brick in enumerate(bricks)]
         to_slabs, from_bricks = ([p for p in pieces if p is not None and p.rank != comm.rank] for pieces in (self._sends, self._receives))
         self._packed = to_slabs[:1] if self.whole else to_slabs         # the same for all where all have the whole mesh
-        self._deposit = Messages(comm, [(p.message, p.rank) for p in from_bricks], [((self._packed[0] if self.whole else p).message, p.rank) for p in to_slabs], TAG_DEPOSIT)
-        self._collect = None if self.whole else Messages(comm, [(p.message, p.rank) for p in to_slabs], [(p.message, p.rank) for p in from_bricks], TAG_COLLECT)
+        self._deposit = Messages(comm, [(p.message, p.rank) for p in from_bricks], [((self._packed[0] if self.whole else p).message, p.rank) for p in to_slabs], DEPOSIT)
+        self._collect = None if self.whole else Messages(comm, [(p.message, p.rank) for p in to_slabs], [(p.message, p.rank) for p in from_bricks], COLLECT)
         piece, brick, fft = self._receives[comm.rank], self.brick, self.fft
-        if self.whole:
-            self._own = piece.slab_planes, piece.first_y, piece.first_z, piece.rows, piece.columns
+        self._ways()
         if self.whole and fft.vector:
-            self._there = (comm.size == 1, brick.points, piece.brick_planes, brick.ny, brick.nz, *self._own, self.slab, self.slab.reshape(-1), fft.modes, fft.flat)
+            self._there = (comm.size == 1, brick.points, piece.brick_planes, brick.ny, brick.nz, piece.slab_planes, piece.first_y, piece.first_z, piece.rows, piece.columns, self.slab,
+                           self.slab.reshape(-1), fft.modes, fft.flat)
             self._back = (*fft.plans, fft.factor, fft.work, brick.potential)
-            self._trip = None
+        self._trip = self._legs = None
 
     def _piece(self, brick, x0, x1, rank):
         """What a brick and the slab [x0, x1) share, or None: see `_Piece`."""
@@ -203,33 +224,62 @@ class DistributedMesh:
 
     def send(self):
         """What other ranks need of this rank's brick sets out: the brick stays as it is until `deposit`."""
-        if self.comm.size == 1:
-            return
-        brick = self.brick
-        self._deposit.receive()
-        for piece in self._packed:
-            kernels.pack_planes(brick.points, piece.brick_planes, brick.ny, brick.nz, piece.rows, piece.columns, piece.message)
-        self._deposit.send()
+        run(self.setting_out)
 
     def deposit(self):
         """Collective, after `send`. The slab (own x, ny, nz) with all bricks added, in rank order."""
-        self.slab.fill(0.0)
-        self._deposit.wait()
-        for piece in self._receives:
-            if piece is not None:
-                kernels.add_planes(*self._source(piece), piece.slab_planes, piece.first_y, piece.first_z, piece.rows, piece.columns, self.slab)
+        run(self._laying)
         return self.slab
 
+    def collect(self, slab):
+        """Collective. Fills the brick with the points of `slab`, which the slab of this object takes over."""
+        if slab is not self.slab:
+            self.slab[...] = slab
+        run(self._lifting)
+        run(self._arriving)
+
+    def _ways(self):
+        """Lists of things to be done for `send`, `deposit` and `collect`."""
+        brick, rank, own = self.brick, self.comm.rank, self._receives[self.comm.rank]
+        shared = [piece for piece in self._receives if piece is not None]
+        self.setting_out = [Call(kernels.pack_planes, brick.points, p.brick_planes, brick.ny, brick.nz, p.rows, p.columns, p.message) for p in self._packed]
+        self.setting_out.append(self._deposit.starting)
+        self._laying = [self._deposit.waiting, Call(kernels.clear, self.slab.reshape(-1))]
+        self._laying += [Call(kernels.add_planes, *self._source(p), p.slab_planes, p.first_y, p.first_z, p.rows, p.columns, self.slab) for p in shared]
+        taken = [own] if self.whole else shared
+        self._lifting = [Call(kernels.take_planes, self.slab, p.slab_planes, p.first_y, p.first_z, p.rows, p.columns, *self._target(p)) for p in taken if p is not None]
+        self._arriving = []
+        if not self.whole:
+            self._lifting.append(self._collect.starting)
+            self._arriving = [self._collect.waiting]
+            self._arriving += [Call(kernels.unpack_planes, p.message, p.brick_planes, brick.ny, brick.nz, p.rows, p.columns, brick.potential) for p in self._packed]
+
+    def legs(self, influence):
+        """On several ranks and where kernels transform, `convolve` in parts: (there, across, back, home, end), lists of things to be done in turn. What a part begins with is waited for, and
+        was sent at the end of the part before, so that other work may be done between them. Where every rank has the whole mesh, `across`, `home` and `end` are empty."""
+        if self._legs is None:
+            if self.whole:
+                there, back = ([Call(round_trip, leg, *self._there, influence, *self._back)] for leg in (THERE, BACK))
+                self._legs = self._laying + there, [], back, [], []
+            else:
+                there, across, back, home = self.fft.legs(self.slab)
+                self._legs = self._laying + there, across, [Call(transform.multiply, self.fft.flat, influence), *back], home + self._lifting, self._arriving
+        return self._legs
+
     def convolve(self, influence, look=None):
-        """Collective, after `send`. The brick's potential: `deposit`, the spectrum times `influence` (flat, one for each of its numbers), `collect`. Returns `look(spectrum)`,
-        before it is multiplied, where a function is given. One call where this rank transforms the whole mesh."""
-        if not (self.whole and self.fft.vector):
+        """Collective, after `send`. The brick's potential: `deposit`, the spectrum times `influence` (flat, one for each of its numbers; the same array in every call), `collect`. Returns
+        `look(spectrum)`, before it is multiplied, where a function is given. One call where this rank is alone."""
+        if not self.fft.vector or self.comm.size == 1 and not self.whole:
             spectrum = self.fft.forward(self.deposit())
             found = look(spectrum) if look else None
             self.collect(self.fft.backward(spectrum, self.slab, influence))
             return found
         if self.comm.size > 1:
-            self.deposit()
+            there, across, back, home, end = self.legs(influence)
+            run(there + across)
+            found = look(self.fft.spectrum) if look else None
+            run(back + home + end)
+            return found
         if self._trip is None:
             self._trip = entry(round_trip, THERE + BACK, *self._there, influence, *self._back)
         if look is None:
@@ -243,21 +293,6 @@ class DistributedMesh:
     def trip_arguments(self, influence):
         """Of kernels.round_trip.round_trip for the whole of `convolve`; None where more is needed."""
         return (THERE + BACK, *self._there, influence, *self._back) if self.whole and self.fft.vector and self.comm.size == 1 else None
-
-    def collect(self, slab):
-        """Collective. Fills the brick with the slabs' points."""
-        brick = self.brick
-        if self.whole:
-            kernels.take_planes(slab, *self._own, *self._target(self._receives[self.comm.rank]))
-            return
-        self._collect.receive()
-        for piece in self._receives:
-            if piece is not None:
-                kernels.take_planes(slab, piece.slab_planes, piece.first_y, piece.first_z, piece.rows, piece.columns, *self._target(piece))
-        self._collect.send()
-        self._collect.wait()
-        for piece in self._packed:
-            kernels.unpack_planes(piece.message, piece.brick_planes, brick.ny, brick.nz, piece.rows, piece.columns, brick.potential)
 
     def _source(self, piece):
         """(flat array, its planes, its rows and columns per plane) that a piece of this rank's slab is added from: the own brick, or a message."""

@@ -1,17 +1,32 @@
 """Messages that go from the same memory to the same place in every step: set up once, then only started."""
 import weakref
 
+import numpy as np
+
+from ..kernels import entry
+from ..kernels import shared_memory as kernels
+from .shared_memory import channels_of
+
+LOOKS = 100 * kernels.PATIENCE              # for a message, before MPI gets to see to its own
+REFRESH, FOLD, DEPOSIT, COLLECT, TURN, TURN_BACK, VOTE, SUM = range(8)      # kinds of messages
+TAGS = 200                                  # MPI's tag of kind 0
+_ENTRIES = {}
+
 
 class Messages:
-    """Local. Persistent requests of one kind of message on `comm`; nothing is sent before `receive` and `send`.
+    """Local. One kind of message on `comm`; nothing is sent before `receive` and `send`.
 
-    `incoming`: [(array, source)], `outgoing`: [(array, target)]: C-contiguous float64 arrays, which must stay where they are while this object lives; empty
-    ones are left out, on both sides. Without messages nothing of MPI is used, so that a communicator of one rank need not be one of MPI's.
+    `incoming`: [(array, source)], `outgoing`: [(array, target)]: C-contiguous arrays, which must stay where they are while this object lives; empty
+    ones are left out, on both sides. Through the node's memory where parallel.shared_memory.open_channels has been called for `comm` and they fit, through persistent requests
+    of MPI elsewhere. Without messages nothing of MPI is used, so that a communicator of one rank need not be one of MPI's.
     """
 
-    def __init__(self, comm, incoming, outgoing, tag):
-        self._receives = [comm.Recv_init(array, source, tag) for array, source in incoming if array.size]
-        self._sends = [comm.Send_init(array, target, tag) for array, target in outgoing if array.size]
+    def __init__(self, comm, incoming, outgoing, kind):
+        self._comm, self._receives, self._sends = comm, [], []
+        channels, self._arrays = channels_of(comm), (incoming, outgoing)
+        self.table_in, self.table_out = _table(channels, incoming, kind, False), _table(channels, outgoing, kind, True)
+        self._receives = [comm.Recv_init(array, source, TAGS + kind) for array, source in incoming if array.size and not channels.fits(array, source)]
+        self._sends = [comm.Send_init(array, target, TAGS + kind) for array, target in outgoing if array.size and not channels.fits(array, target)]
         if not self._receives and not self._sends:
             return
         self.free = weakref.finalize(self, _free, self._receives + self._sends)
@@ -21,20 +36,62 @@ class Messages:
         """Gives the requests back; so does the end of this object."""
 
     def receive(self):
-        """Arrays of incoming messages belong to MPI until `wait`."""
+        """Arrays of incoming messages belong to others until `wait`."""
         for request in self._receives:
             request.Start()
 
     def send(self):
-        """Arrays of outgoing messages belong to MPI until `wait`."""
+        """Arrays of outgoing messages belong to others until `wait`."""
         for request in self._sends:
             request.Start()
+        if len(self.table_out):
+            _call(kernels.post, self.table_out)
 
     def wait(self):
+        if len(self.table_in):
+            here = 0
+            while (here := _call(kernels.take, self.table_in, here, LOOKS)) < len(self.table_in):
+                self._comm.Iprobe()         # MPI moves its messages while it is called
         for request in self._receives:
             request.Wait()
         for request in self._sends:
             request.Wait()
+
+    def start(self):
+        """`receive` and `send`."""
+        self.receive()
+        self.send()
+
+    @property
+    def starting(self):
+        """`start` to be called, with its `calls`."""
+        return Way(self, "start", None if self._sends or self._receives else [(kernels.post, (self.table_out,))] if len(self.table_out) else [])
+
+    @property
+    def waiting(self):
+        """`wait`, as `starting`."""
+        return Way(self, "wait", None if self._sends or self._receives else [(kernels.take, (self.table_in, 0, -1))] if len(self.table_in) else [])
+
+
+class Way:
+    """A verb of Messages to be called, and the [(kernel, arguments)] `calls` that do the same, or None where more than kernels is needed."""
+
+    def __init__(self, messages, verb, calls):
+        self._messages, self._verb, self.calls = messages, verb, calls
+
+    def __call__(self):
+        getattr(self._messages, self._verb)()
+
+
+def _table(channels, messages, kind, outgoing):
+    rows = [channels.row(array, partner, kind, outgoing) for array, partner in messages if array.size and channels.fits(array, partner)]
+    return np.array(rows, np.int64).reshape(-1, kernels.COLUMNS)
+
+
+def _call(kernel, *arguments):
+    if kernel not in _ENTRIES:
+        _ENTRIES[kernel] = entry(kernel, *arguments)
+    return _ENTRIES[kernel](*arguments)
 
 
 def _free(requests):

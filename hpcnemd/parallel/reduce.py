@@ -1,6 +1,9 @@
 """Sums and votes over the ranks of a communicator. With one rank none of them calls MPI."""
 import numpy as np
 
+from .persistent import Messages
+from .shared_memory import channels_of
+
 
 def ordered_sum(comm, values):
     """Collective. The sum over ranks, added in the order of ranks, so that every rank and every run on the same grid gets the same bits.
@@ -34,18 +37,50 @@ def vote_max(comm, values):
     return mine if mine.ndim else float(mine)
 
 
-class Vote:
-    """`vote_max` of k numbers in two halves: other messages travel in between. Collective in its constructor and in `result`."""
+class Parts:
+    """Few numbers of every rank for all, in the same memory each time. Collective in its constructor.
 
-    def __init__(self, comm, values):
-        self._parts = np.empty((comm.size, len(values)))
-        self._mine = np.array(values, np.float64)
-        self._request = comm.Iallgather(self._mine, self._parts)
+    `mine` (k,) float64: of this rank, to be filled before `send`. Other messages may travel between that and `receive`, after which `parts` (ranks, k) has those of all in the order
+    of ranks. Between ranks that are partners (parallel.shared_memory) through their memory."""
 
-    def result(self):
-        """(k,) float64"""
-        self._request.Wait()
-        return self._parts.max(axis=0)
+    def __init__(self, comm, mine, kind):
+        self._comm, self.mine = comm, mine
+        self.parts = np.zeros((comm.size, mine.size))
+        self._messages = self._request = None
+        if comm.size > 1 and channels_of(comm).everyone(comm):
+            others = [rank for rank in range(comm.size) if rank != comm.rank]
+            self._messages = Messages(comm, [(self.parts[rank], rank) for rank in others], [(mine, rank) for rank in others], kind)
+
+    def send(self):
+        if self._messages is not None:
+            self._messages.start()
+        elif self._comm.size > 1:
+            self._request = self._comm.Iallgather(self.mine, self.parts)
+
+    def receive(self):
+        if self._messages is not None:
+            self._messages.wait()
+        elif self._comm.size > 1:
+            self._request.Wait()
+        self.parts[self._comm.rank] = self.mine.reshape(-1)
+        return self.parts
+
+    def largest(self):
+        """Collective, after `send`. (k,) element by element; NaN where any rank has it."""
+        return self.receive().max(axis=0)
+
+    def sum(self):
+        """Collective, after `send`. Of the shape of `mine`: the same bits as `ordered_sum`."""
+        parts = self.receive()
+        total = parts[0].copy()
+        for part in parts[1:]:
+            total += part
+        return total.reshape(self.mine.shape)
+
+    @property
+    def ways(self):
+        """(`send`, receipt without this rank's own row) as Messages.starting and waiting; None where collectives of MPI are called."""
+        return None if self._messages is None else (self._messages.starting, self._messages.waiting)
 
 
 def vote_min(comm, values):

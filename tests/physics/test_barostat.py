@@ -30,7 +30,7 @@ def salt(method="spme", truncation="shift_force", repeat=2, precision="double"):
 def strained(sim, lengths):
     """Potential energy (eV) in another cell."""
     sim.rescale(lengths)
-    settle_lists(sim, np.zeros(2), False)
+    settle_lists(sim, False)
     sim.evaluate(observe=True)
     return sim.shared.potential
 
@@ -94,7 +94,7 @@ def test_a_snapshot_continues_bit_for_bit(coupling):
     """The cell, its mesh and the lists, which were made in a cell of another size."""
     whole = started(salt(repeat=2), coupling)
     whole.rescale(whole.state.box.lengths * 1.08)               # takes another mesh
-    settle_lists(whole, np.zeros(2), False)
+    settle_lists(whole, False)
     whole.evaluate(observe=True)
     whole.take_stock()
     advance(whole, 38)
