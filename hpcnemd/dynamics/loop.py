@@ -31,9 +31,11 @@ def advance(sim, until, observers=(), stop=None):
     """
     while sim.step < until:
         asked = stop is not None and stop()
-        begun = hurry(sim, until, observers, asked)
+        first, begun = sim.step, hurry(sim, until, observers, asked)
+        if sim.step > first and not begun:
+            continue
         due = [watch for watch in observers if watch.due(sim.step + 1)]
-        stopped = settle_lists(sim, asked, open_half(sim) if begun is None else begun, begun is not None)
+        stopped = False if begun else settle_lists(sim, asked, open_half(sim))
         strain = sim.barostat is not None and sim.barostat.due(sim.step + 1)
         sim.evaluate(strain or any(watch.needs_energy for watch in due), sim.unsettled)
         close_half(sim)
@@ -130,7 +132,7 @@ def settle_lists(sim, stop, moved=None, voted=False):
     if not kept:
         if not moved < max(sim.domain.halo_width, sim.forces.skin) ** 2:
             check_halo(sim.domain, state, sim.reference * sim.stretch, sim.forces.skin, sim.step + 1)     # names the particles
-        kept = sim.renew()
+        kept = sim.renew(moved)
         if not kept:
             sim.rebuild()
         closer, safe = 0.0, sim.safe_skin

@@ -168,12 +168,12 @@ class Simulation:
         self.take_box(lengths)
         self.forces.keep_accuracy()
 
-    def renew(self):
-        """Collective. Whether the lists may stay although particles have moved: no pair that they miss is near. Motion is counted anew then."""
+    def renew(self, moved):
+        """Collective. Whether the lists may stay although particles have moved, by the root of `moved` from `reference`: no pair that they miss is near. Motion is counted anew then."""
         if self.domain.expected[0] < FEW or not hasattr(self.forces, "pair") or not (self.stretch == 1.0).all():
             return False                # pair lists must be all that has to be safe, in the box for which they were made
         pair, room, position = self.forces.pair, RENEWED * self.forces.skin, self.state.position[:self.state.n_owned]
-        if not lists_hold(self.domain, self.state, self.listed, pair.cutoff + room, pair.list_radius):
+        if not lists_hold(self.domain, self.state, self.listed, pair.cutoff + room, pair.list_radius, moved if self.reference is self.listed else None):
             return False
         if self.reference is self.listed:
             self.reference = position.copy()

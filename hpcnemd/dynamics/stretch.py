@@ -18,12 +18,12 @@ SMALL = 4096            # particles, above which calls take no part of a step th
 
 
 def hurry(sim, until, observers, asked=False):
-    """Collective. Makes steps for as long as nobody wants to look and no rank has `asked` for a stop, not beyond the last but one before `until`. Returns None, or, where the next step has begun
-    and its lists must be looked at first, what `loop.open_half` returned for that, the largest of all ranks."""
+    """Collective. Makes steps for as long as nobody wants to look and no rank has `asked` for a stop, not beyond the last but one before `until`. Returns whether the
+    next step has begun, and its lists are settled."""
     if sim.hurrying is None:
         sim.hurrying = Stretch(sim) if possible(sim) else False
     if sim.hurrying is False:
-        return None
+        return False
     every = [watch for watch in observers if type(watch).every_step is not Observer.every_step]
     count, most = 0, min(MOST, until - 1 - sim.step)
     if asked or not all(watch.wants_shared_numbers_only for watch in every):
@@ -31,7 +31,7 @@ def hurry(sim, until, observers, asked=False):
     while count < most and not any(watch.due(sim.step + count + 1) for watch in observers):
         count += 1
     count = sim.hurrying.agreed(count)
-    return sim.hurrying.run(count, every) if count > 1 else None
+    return count > 1 and sim.hurrying.run(count, every)
 
 
 def possible(sim):
@@ -61,7 +61,7 @@ class Stretch:
     def compile(self):
         """The loop, before there is anything to do for it."""
         programs = [np.zeros(1, np.int64)] * 4
-        return entry(kernels.run_steps, 0, 1.0, self.address, self.words, self.values, 0, *programs, np.zeros((1, 2)), np.zeros(2), 0, True, np.zeros(3), 0, np.zeros(3), np.zeros(7), 1.0, 1.0, 1.0,
+        return entry(kernels.run_steps, 0, 1.0, False, 1.0, self.address, self.words, self.values, 0, *programs, np.zeros((1, 2)), np.zeros(2), 0, True, np.zeros(3), 0, np.zeros(3), np.zeros(7), 1.0, 1.0, 1.0,
                      *self.parts, self.log)
 
     def agreed(self, count):
@@ -113,22 +113,30 @@ class Stretch:
                 self.address[row] = self.bound[row].address
 
     def run(self, count, every):
-        """Collective. `count` steps at most; `every`: observers of every step. Returns as `hurry`."""
-        from .loop import closing_arguments, opening_arguments
-        sim = self.sim
-        self._bind({kernels.OPEN: (open_whole, opening_arguments(sim)), kernels.CLOSE: (close_whole if sim.comm.size == 1 else close_shared, closing_arguments(sim))})
-        if self._run is None:
-            self._run = self.compile()
-        made, how, moved = self._run(count, sim.safe_skin, *self.given)
-        first = sim.step
-        if every:
-            self._tell(every, made)
-        sim.step, sim.spent = first + made, None
-        if how == kernels.NOT_FINITE:
-            sim.report_not_finite(sim.step)
-        if how == kernels.FAILED:
-            raise PhysicsError(f"step {sim.step + 1}: a kernel ran out of memory")
-        return None if how == kernels.MADE else moved
+        """Collective. `count` steps; `every`: observers of every step. Returns as `hurry`: True where the last of them are left to others."""
+        from .loop import closing_arguments, opening_arguments, settle_lists
+        sim, end, begun = self.sim, self.sim.step + count, False
+        close = close_whole if sim.comm.size == 1 else close_shared
+        while True:
+            self._bind({kernels.OPEN: (open_whole, opening_arguments(sim)), kernels.CLOSE: (close, closing_arguments(sim))})
+            if self._run is None:
+                self._run = self.compile()
+            made, how, moved = self._run(end - sim.step, sim.safe_skin, begun, sim.spent if begun else 0.0, *self.given)
+            if every:
+                self._tell(every, made)
+            else:
+                sim.step += made
+            sim.spent = None
+            if how == kernels.NOT_FINITE:
+                sim.report_not_finite(sim.step)
+            if how == kernels.FAILED:
+                raise PhysicsError(f"step {sim.step + 1}: a kernel ran out of memory")
+            if how == kernels.MADE:
+                return False
+            settle_lists(sim, False, moved, True)
+            begun = True
+            if how == kernels.OUTSIDE or self.agreed(1) < 1:
+                return True
 
     def _tell(self, every, made):
         """The observers of every step get to see the shared numbers of each."""

@@ -258,11 +258,13 @@ class PairForces:
         return PairResult(float(short), float(far), np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]]))
 
     def _cuts(self, parts):
-        """[parts + 1] clusters that part the list: the first part has twice the work of the others."""
+        """[parts + 1] clusters that part the list: the first part is twice as long as the others."""
         if parts not in self._parted:
-            work = self._work()
-            edges = np.searchsorted(work, np.linspace(0.0, float(work[-1]), parts + 2)[1:]).tolist() if parts > 1 else [0, 0]
-            self._parted[parts] = [0, *edges[1:-1], self._clusters]
+            inside = []
+            if parts > 1:
+                length = self._pointer[:self._clusters * self._groups + 1:self._groups]
+                inside = length.searchsorted([k * self.list_length // (parts + 1) for k in range(2, parts + 1)]).tolist()
+            self._parted[parts] = [0, *inside, self._clusters]
         return self._parted[parts]
 
     def _work(self):

@@ -65,8 +65,8 @@ def _met(x, y, z, u, v, w, n, turns, near, far):
 
 
 @njit(cache=True, error_model="numpy")
-def newly_near(rows, k, lengths, tilts, cutoff, radius, pairs):
-    """Whether two of rows[:k] (k, 6; see `far_rows`) have an image within the `cutoff` now that was not within `radius` before they moved; also True where more than `pairs`
+def newly_near(rows, k, begin, end, lengths, tilts, cutoff, radius, pairs):
+    """Whether two of rows[:k] (k, 6; see `far_rows`), the faster of them in [begin, end), have an image within the `cutoff` now that was not within `radius` before they moved; also True where more than `pairs`
     would have to be looked at. `lengths` (3,) of the cell, very large along axes without images; `tilts` (3,) xy, xz, yz; angstrom.
     Two that come so much closer have moved by the skin, radius - cutoff, against each other, and one of them by half of it."""
     least = ((radius - cutoff) * (1.0 - ROUNDING))**2
@@ -75,7 +75,7 @@ def newly_near(rows, k, lengths, tilts, cutoff, radius, pairs):
     x, y, z, p, q, r = pair[0], pair[1], pair[2], pair[3], pair[4], pair[5]
     for i in range(k):
         u[i], v[i], w[i] = rows[i, 3], rows[i, 4], rows[i, 5]
-        if u[i] * u[i] + v[i] * v[i] + w[i] * w[i] >= 0.25 * least:
+        if begin <= i < end and u[i] * u[i] + v[i] * v[i] + w[i] * w[i] >= 0.25 * least:
             fast[number] = i
             number += 1
     if number * k > pairs:

@@ -8,6 +8,7 @@ from llvmlite import ir
 from numba import types
 from numba.core.compiler_lock import global_compiler_lock
 from numba.extending import intrinsic
+from numba.np.numpy_support import as_dtype
 
 WIDTH = 320                             # words of a frame; the last two are where the kernel leaves what it returns and its exception
 RETURNED, RAISED = WIDTH - 2, WIDTH - 1
@@ -70,22 +71,26 @@ class Bound:
     def __init__(self, kernel, arguments, words):
         self.kernel, (self._result, self._library, self.address) = kernel, _compiled(kernel, arguments)
         self._kinds = self._result.signature.args
-        self._at = np.concatenate(([0], np.cumsum([_word_count(kind) for kind in self._kinds]))).tolist()
-        self._held, self._words = [None] * len(self._kinds), words
-        self._as = {types.float64: words.view(np.float64), types.float32: words.view(np.float32)[::2]}
+        at = np.concatenate(([0], np.cumsum([_word_count(kind) for kind in self._kinds]))).tolist()
+        whose = {types.float64: words.view(np.float64), types.float32: words.view(np.float32)[::2]}
+        # of each argument: its first word and, of an array, type and dimensions, of a number the words as such numbers
+        self._specs = [(first, as_dtype(kind.dtype), kind.ndim) if isinstance(kind, types.Array) else (first, None, whose.get(kind, words)) for first, kind in zip(at, self._kinds)]
+        self._arguments, self._held, self._words = None, [None] * len(self._kinds), words
         self.bind(arguments)
 
     def bind(self, arguments):
         """Take these arguments, of the types of the first ones, from here on; they are kept alive."""
-        words, held = self._words, self._held
+        if arguments is self._arguments:
+            return
+        words, held, self._arguments = self._words, self._held, arguments
         for k, value in enumerate(arguments):
             if value is held[k]:
                 continue
-            kind, at = self._kinds[k], self._at[k]
-            if not isinstance(kind, types.Array):
-                self._as.get(kind, words)[at] = value
+            at, dtype, more = self._specs[k]
+            if dtype is None:
+                more[at] = value
             else:
-                if value.dtype != numba.np.numpy_support.as_dtype(kind.dtype) or value.ndim != kind.ndim or not value.flags.c_contiguous:
-                    raise TypeError(f"argument {k}: {kind} is what the kernel was compiled for")
-                words[at:at + 5 + 2 * value.ndim] = (0, 0, value.size, value.itemsize, value.ctypes.data, *value.shape, *value.strides)
+                if value.dtype != dtype or value.ndim != more or not value.flags.c_contiguous:
+                    raise TypeError(f"argument {k}: {self._kinds[k]} is what the kernel was compiled for")
+                words[at:at + 5 + 2 * more] = (0, 0, value.size, value.itemsize, value.__array_interface__["data"][0], *value.shape, *value.strides)
             held[k] = value

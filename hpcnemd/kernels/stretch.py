@@ -18,9 +18,9 @@ def _run(program, address, place, step):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def run_steps(count, room, address, words, values, place, before, near, far, after, votes, vote, own, meshed, force, rows, net, share, share_flag, skin, inner_skin, kinetic, stream, numbers,
+def run_steps(count, room, begun, spent, address, words, values, place, before, near, far, after, votes, vote, own, meshed, force, rows, net, share, share_flag, skin, inner_skin, kinetic, stream, numbers,
               log):
-    """At most `count` steps with the calls of dynamics.loop: `address` (k,) of their machine code, `words` (k, WIDTH) int64 of their frames, which
+    """At most `count` steps, the first of which may have `begun`: its lists are settled and `spent` (angstrom) of the skin. With the calls of dynamics.loop: `address` (k,) of their machine code, `words` (k, WIDTH) int64 of their frames, which
     lie at the address `place`, and `values`, the same memory as float64. Programs (rows of frames): `before` the lists are looked at, that of the forces after the charges with the inner parts
     of the lists (`near`) or all of them (`far`), and `after` the forces, before the closing. votes (ranks, 2): of each rank how far (square) one has moved, and vote (2,) what the rank `own`, which this is, sends. Motion may bring two
     particles closer by `room`, of a `skin`; the inner parts of the lists will do up to inner_skin. `force` (flat) is zeroed for
@@ -28,18 +28,21 @@ def run_steps(count, room, address, words, values, place, before, near, far, aft
     Returns (steps made, how it ended, square of the largest motion on any rank of the step that was not made)."""
     step = 8 * words.shape[1]
     for k in range(count):
-        if invoke(address[OPEN], place + OPEN * step):
-            return k, FAILED, 0.0
-        votes[own, 0] = vote[0] = values[OPEN, RETURNED]
-        if not _run(before, address, place, step):
-            return k, FAILED, 0.0
-        moved = votes[0, 0]
-        for r in range(1, len(votes)):
-            if not votes[r, 0] <= moved and moved == moved:     # the largest, and what is not a number rather than any
-                moved = votes[r, 0]
-        closer = 2.0 * math.sqrt(moved)
-        if not closer < room:
-            return k, MOVED, moved
+        moved = 0.0
+        if k > 0 or not begun:
+            if invoke(address[OPEN], place + OPEN * step):
+                return k, FAILED, moved
+            votes[own, 0] = vote[0] = values[OPEN, RETURNED]
+            if not _run(before, address, place, step):
+                return k, FAILED, moved
+            moved = votes[0, 0]
+            for r in range(1, len(votes)):
+                if not votes[r, 0] <= moved and moved == moved:     # the largest, and what is not a number rather than any
+                    moved = votes[r, 0]
+            closer = 2.0 * math.sqrt(moved)
+            if not closer < room:
+                return k, MOVED, moved
+            spent = closer + skin - room
         for m in range(3 * rows):
             force[m] = 0.0
         if meshed:
@@ -47,7 +50,7 @@ def run_steps(count, room, address, words, values, place, before, near, far, aft
                 return k, FAILED, moved
             if words[SPREAD, RETURNED] != 0:
                 return k, OUTSIDE, moved
-        if not _run(near if closer + skin - room <= inner_skin else far, address, place, step):
+        if not _run(near if spent <= inner_skin else far, address, place, step):
             return k, FAILED, moved
         if meshed:
             share[0], share[1], share[2], share[3] = net[0], net[1], net[2], share_flag

@@ -18,7 +18,7 @@ from .serial import SerialComm
 from .shared_memory import open_channels
 
 NOTHING = {np.dtype(real): np.empty(0, real) for real in (np.float64, np.float32)}
-SMALL = 10000           # mesh points that ranks may transform beyond their share, rather than exchange them three times more
+SMALL = 3000            # mesh points that ranks may transform beyond their share, rather than exchange them three times more
 
 
 def repeated(shape, ranks):

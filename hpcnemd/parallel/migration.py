@@ -1,6 +1,6 @@
 """Ownership: particles move to the rank whose brick holds them, and none may be missing afterwards.
 
-Leavers travel by one Alltoall of counts and one Alltoallv over the ranks of the replica: right however far a particle went, and it happens once
+Leavers travel by one Alltoall of counts over the ranks of the replica, and one message from each rank to each that gets any: right however far a particle went, and it happens once
 per list build only, where its cost (a few microseconds at the rank counts of one replica) is small beside the build.
 """
 import math
@@ -15,6 +15,7 @@ from .reduce import ordered_sum
 
 CELL = 4                                    # particles that a cell holds where they are spread evenly: their rows lie together in memory, as their slots do in the lists
 TURNS = 2 ** 30                             # image counts are int32
+TAG = 14
 SHOWN = 10                                  # ids named in a message
 MIGRANT = np.dtype([("id", np.int64), ("position", np.float64, 3), ("velocity", np.float64, 3), ("image", np.int32, 3), ("species", np.int32)])
 
@@ -70,26 +71,46 @@ def _move(domain, state, owner, problem):
     comm, n = domain.comm, state.n_owned
     leavers = np.flatnonzero(owner != domain.rank)
     leavers = leavers[np.argsort(owner[leavers], kind="stable")]
-    sent = np.bincount(owner[leavers], minlength=domain.size).astype(np.int64)
+    sent = np.bincount(owner[leavers], minlength=domain.size)
     if problem:
         sent[:] = -1
     come = np.empty_like(sent)
     comm.Alltoall(sent, come)
     if come.min() < 0:
         agree_on_errors(comm, PhysicsError(problem) if problem else None)
-    arrivals = exchange_rows(comm, _packed(state, leavers), sent, come)
+    arrivals = _travelled(comm, _packed(state, leavers), sent.tolist(), come.tolist())
     end = n - len(leavers) + len(arrivals)
     state.reserve(end)
-    holes = np.sort(leavers)
-    filled = min(len(holes), len(arrivals))
-    places = np.concatenate((holes[:filled], np.arange(n, end)))
-    left = holes[filled:]                   # where more have gone than come: the last rows close the gaps
-    last = np.setdiff1d(np.arange(end, n), left, assume_unique=True)
-    for name in OWNED_FIELDS:
-        rows = getattr(state, name)
-        rows[places] = arrivals[name]
-        rows[left[left < end]] = rows[last]
+    if len(arrivals):
+        places = np.concatenate((leavers[:len(arrivals)], np.arange(n, end)))
+        for name in OWNED_FIELDS:
+            getattr(state, name)[places] = arrivals[name]
+    if end < n:                             # more have gone than come: the last rows close the gaps
+        left = leavers[len(arrivals):]
+        last, left = np.setdiff1d(np.arange(end, n), left, assume_unique=True), left[left < end]
+        for name in OWNED_FIELDS:
+            rows = getattr(state, name)
+            rows[left] = rows[last]
     state.n_owned = end
+
+
+def _travelled(comm, rows, sent, come):
+    """Collective. As `exchange_rows`, without a message where there is nothing to send."""
+    received, requests, at = np.empty(sum(come), rows.dtype), [], 0
+    bytes_out, bytes_in = rows.view(np.uint8), received.view(np.uint8)
+    size = rows.dtype.itemsize
+    for rank, count in enumerate(come):
+        if count and rank != comm.rank:
+            requests.append(comm.Irecv(bytes_in[at * size:(at + count) * size], rank, TAG))
+        at += count
+    at = 0
+    for rank, count in enumerate(sent):
+        if count:
+            requests.append(comm.Isend(bytes_out[at * size:(at + count) * size], rank, TAG))
+        at += count
+    for request in requests:
+        request.Wait()
+    return received
 
 
 def _packed(state, rows):

@@ -8,7 +8,7 @@ from ..kernels import shared_memory as kernels
 from .shared_memory import channels_of
 
 LOOKS = 100 * kernels.PATIENCE              # for a message, before MPI gets to see to its own
-REFRESH, FOLD, DEPOSIT, COLLECT, TURN, TURN_BACK, VOTE, SUM = range(8)      # kinds of messages
+REFRESH, FOLD, DEPOSIT, COLLECT, TURN, TURN_BACK, VOTE, SUM, FEW, ROWS = range(10)      # kinds of messages
 TAGS = 200                                  # MPI's tag of kind 0
 _ENTRIES = {}
 
@@ -22,11 +22,11 @@ class Messages:
     """
 
     def __init__(self, comm, incoming, outgoing, kind):
-        self._comm, self._receives, self._sends = comm, [], []
-        channels, self._arrays = channels_of(comm), (incoming, outgoing)
-        self.table_in, self.table_out = _table(channels, incoming, kind, False), _table(channels, outgoing, kind, True)
-        self._receives = [comm.Recv_init(array, source, TAGS + kind) for array, source in incoming if array.size and not channels.fits(array, source)]
-        self._sends = [comm.Send_init(array, target, TAGS + kind) for array, target in outgoing if array.size and not channels.fits(array, target)]
+        self._comm, self._arrays, channels = comm, (incoming, outgoing), channels_of(comm)
+        self.table_in, sources = _parted(channels, incoming, kind, False)
+        self.table_out, targets = _parted(channels, outgoing, kind, True)
+        self._receives = [comm.Recv_init(array, source, TAGS + kind) for array, source in sources]
+        self._sends = [comm.Send_init(array, target, TAGS + kind) for array, target in targets]
         if not self._receives and not self._sends:
             return
         self.free = weakref.finalize(self, _free, self._receives + self._sends)
@@ -83,9 +83,15 @@ class Way:
         getattr(self._messages, self._verb)()
 
 
-def _table(channels, messages, kind, outgoing):
-    rows = [channels.row(array, partner, kind, outgoing) for array, partner in messages if array.size and channels.fits(array, partner)]
-    return np.array(rows, np.int64).reshape(-1, kernels.COLUMNS)
+def _parted(channels, messages, kind, outgoing):
+    """(table of those messages that go through memory, the others) of those that are not empty."""
+    rows, others = [], []
+    for array, partner in messages:
+        if channels.fits(array, partner):
+            rows.append(channels.row(array, partner, kind, outgoing))
+        else:
+            others.append((array, partner))
+    return np.array(rows, np.int64).reshape(-1, kernels.COLUMNS), [(array, partner) for array, partner in others if array.size]
 
 
 def _call(kernel, *arguments):

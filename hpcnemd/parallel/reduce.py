@@ -1,8 +1,26 @@
 """Sums and votes over the ranks of a communicator. With one rank none of them calls MPI."""
 import numpy as np
 
-from .persistent import Messages
+from .persistent import FEW, Messages
 from .shared_memory import channels_of
+
+
+ROOM = 64               # numbers that go through memory without being laid out for it anew
+
+
+def gathered(comm, values):
+    """Collective, on several ranks. (ranks, ...) the arrays of all, of one shape and type of at most 8 bytes, in the order of ranks; they may be overwritten by the next call."""
+    channels = channels_of(comm)
+    if values.size > ROOM or not channels.everyone(comm):
+        parts = np.empty((comm.size,) + values.shape, values.dtype)
+        comm.Allgather(values, parts)
+        return parts
+    parts = channels.gatherers.get(FEW)
+    if parts is None:
+        parts = channels.gatherers[FEW] = Parts(comm, np.zeros(ROOM), FEW)
+    parts.mine.view(values.dtype)[:values.size] = values.reshape(-1)
+    parts.send()
+    return parts.receive().view(values.dtype)[:, :values.size].reshape((comm.size,) + values.shape)
 
 
 def ordered_sum(comm, values):
@@ -14,8 +32,7 @@ def ordered_sum(comm, values):
     values = np.ascontiguousarray(values) if np.ndim(values) else np.asarray(values)
     if comm.size == 1:
         return values.copy()[()]
-    parts = np.empty((comm.size,) + values.shape, values.dtype)
-    comm.Allgather(values, parts)
+    parts = gathered(comm, values)
     total = parts[0].copy()
     for part in parts[1:]:
         total += part
@@ -31,9 +48,7 @@ def vote_max(comm, values):
     """Collective. The largest value of all ranks, element by element: a float for a number, float64 (k,) for k numbers. NaN on any rank is NaN on all."""
     mine = np.array(values, np.float64)
     if comm.size > 1:                       # not MPI_MAX, which leaves open what it makes of NaN
-        parts = np.empty((comm.size,) + mine.shape)
-        comm.Allgather(mine, parts)
-        mine = parts.max(axis=0)
+        mine = gathered(comm, mine).max(axis=0)
     return mine if mine.ndim else float(mine)
 
 

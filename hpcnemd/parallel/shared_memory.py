@@ -14,37 +14,41 @@ from ..kernels import shared_memory as kernels
 FOLDER = "/dev/shm"
 LINE = 128              # bytes between numbers that different ranks write: two cache lines, since processors fetch them in pairs
 ARENA, LEAST = 32 << 20, 2 << 20        # bytes of all arenas of a node, and at least of one
-KINDS = 8               # of messages, see parallel.persistent
+KINDS = 10              # of messages, see parallel.persistent
 _KEY = []               # of the attribute by which a communicator knows its Channels
 
 
 class Channels:
-    """Of this rank with the other ranks of `comm` on its node; none where there is one rank. `size` bytes fit into each. `partners`: ranks of comm."""
+    """Of this rank with the other ranks of `comm` on its node; none where there is one rank. `size` bytes fit into each. `partners`: ranks of comm. `gatherers`: of parallel.reduce."""
 
     def __init__(self, comm, ranks=(), arenas=(), size=0):
         self.size, self.partners, self._arenas = size, [rank for rank in ranks if rank != comm.rank], arenas
+        self.gatherers = {}
         self._place = {rank: k for k, rank in enumerate(ranks)}
         self._mine, self._count = self._place.get(comm.rank), len(ranks)
         self._starts = [np.frombuffer(arena, np.uint8).ctypes.data for arena in arenas]
-        self._counts = np.zeros((2, KINDS * max(self._count, 1)), np.int64)
+        self._counts, self._ways = np.zeros((2, KINDS * max(self._count, 1)), np.int64), {}
 
     def everyone(self, comm):
         """Whether all ranks of `comm` are partners."""
         return len(self.partners) == comm.size - 1
 
     def fits(self, array, partner):
-        return partner in self._place and array.nbytes <= self.size
+        return 0 < array.nbytes <= self.size and partner in self._place
 
     def _head(self, owner, other, kind, ack):
         return self._starts[owner] + LINE * (2 * (kind * self._count + other) + ack)
 
     def row(self, array, partner, kind, outgoing):
         """A row of a table of kernels.shared_memory for messages of a kind, from the array to a partner or the other way."""
-        there = self._place[partner]
-        sender, receiver = (self._mine, there) if outgoing else (there, self._mine)
-        data = self._starts[sender] + 2 * LINE * KINDS * self._count + self.size * (kind * self._count + receiver)
-        return (array.ctypes.data, array.nbytes, data, self._head(sender, receiver, kind, 0), self._head(receiver, sender, kind, 1),
-                self._counts[int(outgoing), kind * self._count + there:].ctypes.data)
+        way = self._ways.get((partner, kind, outgoing))
+        if way is None:
+            there = self._place[partner]
+            sender, receiver = (self._mine, there) if outgoing else (there, self._mine)
+            data = self._starts[sender] + 2 * LINE * KINDS * self._count + self.size * (kind * self._count + receiver)
+            way = self._ways[partner, kind, outgoing] = (data, self._head(sender, receiver, kind, 0), self._head(receiver, sender, kind, 1),
+                                                         self._counts[int(outgoing), kind * self._count + there:].ctypes.data)
+        return (array.__array_interface__["data"][0], array.nbytes, *way)
 
 
 NONE = Channels(type("", (), {"rank": 0, "size": 1}))

@@ -35,7 +35,7 @@ def test_a_pair_that_has_come_near_is_found(cell):
         rows, largest = np.empty((n, 6)), np.linalg.norm(move, axis=1).max()
         count = far_rows(n, position, before, SKIN * (1 - 1e-9) - largest, rows)
         lengths = np.where(np.arange(3) < box.dimensions, box.lengths, 1e300)
-        found, wanted = newly_near(rows, count, lengths, box.tilts, cutoff, cutoff + SKIN, 10**6), brute(box, position, before, cutoff)
+        found, wanted = newly_near(rows, count, 0, count, lengths, box.tilts, cutoff, cutoff + SKIN, 10**6), brute(box, position, before, cutoff)
         assert found == wanted
         told.append(wanted)
     assert 5 < sum(told) < len(told) - 5                           # both answers were asked for
@@ -44,6 +44,6 @@ def test_a_pair_that_has_come_near_is_found(cell):
 def test_too_many_are_told_without_a_look():
     rows = np.zeros((9, 6))
     rows[:, :3], rows[:, 3] = np.arange(9.0)[:, None], 0.5
-    assert not newly_near(rows, 9, np.full(3, 50.0), np.zeros(3), 6.0, 6.8, 81) and newly_near(rows, 9, np.full(3, 50.0), np.zeros(3), 6.0, 6.8, 80)
+    assert not newly_near(rows, 9, 0, 9, np.full(3, 50.0), np.zeros(3), 6.0, 6.8, 81) and newly_near(rows, 9, 0, 9, np.full(3, 50.0), np.zeros(3), 6.0, 6.8, 80)
     position = np.zeros((5, 3))
     assert far_rows(5, position + 1.0, position, 1.7, np.empty((4, 6))) == 5 and far_rows(5, position + 1.0, position, 1.8, np.empty((4, 6))) == 0
