@@ -14,7 +14,7 @@ from ..kernels.whole_step import close_shared, close_whole, open_whole
 from .observers import Observer
 
 MOST = 16               # steps of one stretch: whoever asks for a stop does not wait for more
-SMALL = 4096            # particles, above which calls take no part of a step that counts
+SMALL = 20000           # particles of a rank, above which calls take no part of a step that counts, and who asks for a stop would wait
 
 
 def hurry(sim, until, observers, asked=False):

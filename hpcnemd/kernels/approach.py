@@ -9,17 +9,17 @@ ENOUGH = 512            # pairs that are worked on at once
 
 @njit(cache=True, error_model="numpy")
 def far_rows(n, position, reference, least, out):
-    """out[:k] (room, 6) = position and displacement, angstrom, of the k rows [0, n) of position (cap, 3) that are `least` or more away from reference (n, 3); returns k, or
-    room + 1 where there are more than out has room for."""
-    square, k, room = least * least, 0, len(out)
+    """out (1 + 6 room,): number of the rows [0, n) of position (cap, 3) that are `least` (angstrom) or more away from reference (n, 3), and position and displacement of each of them, of the
+    first where there is no room for all."""
+    square, k, room = least * least, 0, (len(out) - 1) // 6
     for i in range(n):
         x, y, z = position[i, 0] - reference[i, 0], position[i, 1] - reference[i, 1], position[i, 2] - reference[i, 2]
         if x * x + y * y + z * z >= square:
-            if k == room:
-                return room + 1
-            out[k, 0], out[k, 1], out[k, 2], out[k, 3], out[k, 4], out[k, 5] = position[i, 0], position[i, 1], position[i, 2], x, y, z
+            if k < room:
+                row = out[1 + 6 * k:7 + 6 * k]
+                row[0], row[1], row[2], row[3], row[4], row[5] = position[i, 0], position[i, 1], position[i, 2], x, y, z
             k += 1
-    return k
+    out[0] = k
 
 
 @inner
@@ -65,19 +65,29 @@ def _met(x, y, z, u, v, w, n, turns, near, far):
 
 
 @njit(cache=True, error_model="numpy")
-def newly_near(rows, k, begin, end, lengths, tilts, cutoff, radius, pairs):
-    """Whether two of rows[:k] (k, 6; see `far_rows`), the faster of them in [begin, end), have an image within the `cutoff` now that was not within `radius` before they moved; also True where more than `pairs`
-    would have to be looked at. `lengths` (3,) of the cell, very large along axes without images; `tilts` (3,) xy, xz, yz; angstrom.
-    Two that come so much closer have moved by the skin, radius - cutoff, against each other, and one of them by half of it."""
-    least = ((radius - cutoff) * (1.0 - ROUNDING))**2
-    motion, pair, fast, second, number, n = np.empty((3, k)), np.empty((6, ENOUGH + k)), np.empty(k, np.int64), np.empty(k + 1, np.int64), 0, 0
+def newly_near(parts, own, lengths, tilts, cutoff, radius, pairs):
+    """Whether two of the rows that `far_rows` left in parts (ranks, 1 + 6 room), the faster of them in parts[own], have an image within the `cutoff` now that was not within `radius`
+    before they moved; also True where there was no room for all, or where more than `pairs` would have to be looked at. `lengths` (3,) of the cell, very large along axes without images;
+    `tilts` (3,) xy, xz, yz; angstrom. Two that come so much closer have moved by the skin, radius - cutoff, against each other, and one of them by half of it."""
+    k, begin = 0, 0
+    for rank in range(len(parts)):
+        if parts[rank, 0] > (parts.shape[1] - 1) // 6:
+            return True
+        begin = k if rank == own else begin
+        k += int(parts[rank, 0])
+    least, end = ((radius - cutoff) * (1.0 - ROUNDING))**2, begin + int(parts[own, 0])
+    place, motion, pair, fast, second, number, n = np.empty((k, 3)), np.empty((3, k)), np.empty((6, ENOUGH + k)), np.empty(k, np.int64), np.empty(k + 1, np.int64), 0, 0
     u, v, w = motion[0], motion[1], motion[2]
     x, y, z, p, q, r = pair[0], pair[1], pair[2], pair[3], pair[4], pair[5]
-    for i in range(k):
-        u[i], v[i], w[i] = rows[i, 3], rows[i, 4], rows[i, 5]
-        if begin <= i < end and u[i] * u[i] + v[i] * v[i] + w[i] * w[i] >= 0.25 * least:
-            fast[number] = i
-            number += 1
+    i = 0
+    for rank in range(len(parts)):
+        for m in range(int(parts[rank, 0])):
+            row = parts[rank, 1 + 6 * m:7 + 6 * m]
+            place[i, 0], place[i, 1], place[i, 2], u[i], v[i], w[i] = row[0], row[1], row[2], row[3], row[4], row[5]
+            if begin <= i < end and u[i] * u[i] + v[i] * v[i] + w[i] * w[i] >= 0.25 * least:
+                fast[number] = i
+                number += 1
+            i += 1
     if number * k > pairs:
         return True
     turns, near, far = _turns_within(lengths, tilts, cutoff), cutoff * cutoff, (radius * (1.0 - ROUNDING))**2
@@ -92,7 +102,7 @@ def newly_near(rows, k, begin, end, lengths, tilts, cutoff, radius, pairs):
                 second[some] = j
                 some += (a - u[j]) * (a - u[j]) + (b - v[j]) * (b - v[j]) + (c - w[j]) * (c - w[j]) >= least
             for j in second[:some]:
-                x[n], y[n], z[n] = rows[i, 0] - rows[j, 0], rows[i, 1] - rows[j, 1], rows[i, 2] - rows[j, 2]
+                x[n], y[n], z[n] = place[i, 0] - place[j, 0], place[i, 1] - place[j, 1], place[i, 2] - place[j, 2]
                 p[n], q[n], r[n] = a - u[j], b - v[j], c - w[j]
                 n += 1
         if n >= ENOUGH or one == number - 1:

@@ -75,7 +75,7 @@ class Bound:
         whose = {types.float64: words.view(np.float64), types.float32: words.view(np.float32)[::2]}
         # of each argument: its first word and, of an array, type and dimensions, of a number the words as such numbers
         self._specs = [(first, as_dtype(kind.dtype), kind.ndim) if isinstance(kind, types.Array) else (first, None, whose.get(kind, words)) for first, kind in zip(at, self._kinds)]
-        self._arguments, self._held, self._words = None, [None] * len(self._kinds), words
+        self._arguments, self._held, self._words = None, [None] * len(self._kinds), memoryview(words)         # quicker than an array, number by number
         self.bind(arguments)
 
     def bind(self, arguments):
@@ -92,5 +92,7 @@ class Bound:
             else:
                 if value.dtype != dtype or value.ndim != more or not value.flags.c_contiguous:
                     raise TypeError(f"argument {k}: {self._kinds[k]} is what the kernel was compiled for")
-                words[at:at + 5 + 2 * more] = (0, 0, value.size, value.itemsize, value.__array_interface__["data"][0], *value.shape, *value.strides)
+                words[at + 2], words[at + 3], words[at + 4] = value.size, value.itemsize, value.__array_interface__["data"][0]        # before them what numba keeps of the object: nothing
+                for n, number in enumerate(value.shape + value.strides, at + 5):
+                    words[n] = number
             held[k] = value

@@ -9,12 +9,10 @@ from ..kernels.packing import largest_displacement2
 from .launch import agree_on_errors
 from .migration import name_ids
 from .persistent import ROWS
-from .reduce import Parts, gathered, vote_any, vote_max
-from .shared_memory import channels_of
+from .reduce import Parts, vote_any, vote_max
 
 
 MOST = 2048             # particles of all ranks that may be looked at one by one,
-SOME = 256              # of a rank, that all send to all at once
 PAIRS = 8               # and pairs of them for each particle of all: some per cent of the time of a step
 
 
@@ -26,46 +24,15 @@ def lists_hold(domain, state, reference, near, radius, moved2=None):
     comm, box = domain.comm, state.box
     if moved2 is None:
         moved2 = vote_max(comm, largest_displacement2(state.position, reference, state.n_owned))
-    least = (radius - near) * (1.0 - ROUNDING) - math.sqrt(moved2)
-    room = MOST if comm.size == 1 else MOST // comm.size
+    least, room = (radius - near) * (1.0 - ROUNDING) - math.sqrt(moved2), MOST // comm.size
     if not least > 0.0 or room == 0:
         return False
-    rows = np.empty((room, 6))
-    count = far_rows(state.n_owned, state.position, reference, least, rows)
-    begin = 0
-    if comm.size > 1:
-        counts, parts = _gather_rows(comm, rows, count)
-        if max(counts) > room:
-            return False
-        rows, begin = np.concatenate([part[:k] for part, k in zip(parts, counts)]), sum(counts[:comm.rank])
-    elif count > room:
-        return False
-    lengths = np.where(np.arange(3) < box.dimensions, box.lengths, 1e300)
-    return not vote_any(comm, newly_near(rows, len(rows) if comm.size > 1 else count, begin, begin + count, lengths, box.tilts, near, radius, PAIRS * max(domain.expected[0], MOST) // comm.size))
-
-
-def _gather_rows(comm, rows, count):
-    """Collective. [counts] and the first rows of all ranks; rows[:count] (room, 6) are those of this one. No rows where a count is more than there is room."""
-    channels, first = channels_of(comm), []
-    if channels.everyone(comm) and 8 + 48 * SOME <= channels.size:          # few rows come along with their number
-        few = channels.gatherers.get(ROWS)
-        if few is None:
-            few = channels.gatherers[ROWS] = Parts(comm, np.zeros(1 + 6 * SOME), ROWS)
-        few.mine[0] = count
-        few.mine[1:].reshape(SOME, 6)[:count] = rows[:min(count, SOME)]       # no more than there is room for
-        few.send()
-        parts = few.receive()
-        counts, first = parts[:, 0].astype(int).tolist(), parts[:, 1:].reshape(comm.size, SOME, 6)
-        if max(counts) <= SOME:
-            return counts, first
-    else:
-        counts = gathered(comm, np.array([count])).ravel().tolist()
-    most = max(counts)
-    if most > len(rows):
-        return counts, first
-    parts = np.empty((comm.size, most, 6))
-    comm.Allgather(rows[:most], parts)
-    return counts, parts
+    if domain.sight is None:
+        domain.sight = Parts(comm, np.zeros(1 + 6 * room), ROWS)
+    far_rows(state.n_owned, state.position, reference, least, domain.sight.mine)
+    domain.sight.send()
+    lengths = box.lengths if box.dimensions == 3 else np.where(np.arange(3) < box.dimensions, box.lengths, 1e300)
+    return not vote_any(comm, newly_near(domain.sight.receive(), comm.rank, lengths, box.tilts, near, radius, PAIRS * max(domain.expected[0], MOST) // comm.size))
 
 
 def check_halo(domain, state, reference_position, skin, step=0):

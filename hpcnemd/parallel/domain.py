@@ -33,6 +33,7 @@ class Domain:
         self.fractions = [edges / length for edges, length in zip(self.cuts, box.lengths)]
         self._settle()
         self.known_ids = None               # (n,) ids owned after the last migrate: what must still be there at the next
+        self.sight = None                   # parallel.reduce.Parts of `lists_hold`
         self.expected = None                # (count, sum of ids) over all ranks
 
     def _settle(self):

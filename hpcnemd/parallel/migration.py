@@ -1,6 +1,6 @@
 """Ownership: particles move to the rank whose brick holds them, and none may be missing afterwards.
 
-Leavers travel by one Alltoall of counts over the ranks of the replica, and one message from each rank to each that gets any: right however far a particle went, and it happens once
+All ranks of the replica hear how many go where, and leavers travel by one message from each rank to each that gets any: right however far a particle went, and it happens once
 per list build only, where its cost (a few microseconds at the rank counts of one replica) is small beside the build.
 """
 import math
@@ -11,7 +11,7 @@ from ..core.errors import PhysicsError
 from ..core.state import OWNED_FIELDS
 from ..kernels.packing import cell_keys, count_broken, find_owners, id_sums, order_rows, take_rows, wrap_rows
 from .launch import agree_on_errors
-from .reduce import ordered_sum
+from .reduce import gathered, ordered_sum
 
 CELL = 4                                    # particles that a cell holds where they are spread evenly: their rows lie together in memory, as their slots do in the lists
 TURNS = 2 ** 30                             # image counts are int32
@@ -74,8 +74,7 @@ def _move(domain, state, owner, problem):
     sent = np.bincount(owner[leavers], minlength=domain.size)
     if problem:
         sent[:] = -1
-    come = np.empty_like(sent)
-    comm.Alltoall(sent, come)
+    come = gathered(comm, sent)[:, comm.rank]
     if come.min() < 0:
         agree_on_errors(comm, PhysicsError(problem) if problem else None)
     arrivals = _travelled(comm, _packed(state, leavers), sent.tolist(), come.tolist())

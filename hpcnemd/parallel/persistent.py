@@ -1,4 +1,5 @@
 """Messages that go from the same memory to the same place in every step: set up once, then only started."""
+import functools
 import weakref
 
 import numpy as np
@@ -62,12 +63,12 @@ class Messages:
         self.receive()
         self.send()
 
-    @property
+    @functools.cached_property
     def starting(self):
         """`start` to be called, with its `calls`."""
         return Way(self, "start", None if self._sends or self._receives else [(kernels.post, (self.table_out,))] if len(self.table_out) else [])
 
-    @property
+    @functools.cached_property
     def waiting(self):
         """`wait`, as `starting`."""
         return Way(self, "wait", None if self._sends or self._receives else [(kernels.take, (self.table_in, 0, -1))] if len(self.table_in) else [])

@@ -32,18 +32,26 @@ def test_a_pair_that_has_come_near_is_found(cell):
         position = before + move
         box.wrap(position, image := np.zeros((n, 3), np.int32))         # what has left the cell comes in again; the lists know the old place
         before = before - box.translation(image.astype(float))
-        rows, largest = np.empty((n, 6)), np.linalg.norm(move, axis=1).max()
-        count = far_rows(n, position, before, SKIN * (1 - 1e-9) - largest, rows)
+        parts, largest, cuts = np.empty((3, 1 + 6 * n)), np.linalg.norm(move, axis=1).max(), (0, n // 4, n // 2, n)
+        for rank in range(3):                                           # which share the particles out among them
+            mine = slice(*cuts[rank:rank + 2])
+            far_rows(mine.stop - mine.start, position[mine], before[mine], SKIN * (1 - 1e-9) - largest, parts[rank])
         lengths = np.where(np.arange(3) < box.dimensions, box.lengths, 1e300)
-        found, wanted = newly_near(rows, count, 0, count, lengths, box.tilts, cutoff, cutoff + SKIN, 10**6), brute(box, position, before, cutoff)
+        found, wanted = any([newly_near(parts, rank, lengths, box.tilts, cutoff, cutoff + SKIN, 10**6) for rank in range(3)]), brute(box, position, before, cutoff)
         assert found == wanted
         told.append(wanted)
     assert 5 < sum(told) < len(told) - 5                           # both answers were asked for
 
 
 def test_too_many_are_told_without_a_look():
-    rows = np.zeros((9, 6))
+    parts = np.zeros((1, 1 + 6 * 9))
+    parts[0, 0], rows = 9, parts[0, 1:].reshape(9, 6)
     rows[:, :3], rows[:, 3] = np.arange(9.0)[:, None], 0.5
-    assert not newly_near(rows, 9, 0, 9, np.full(3, 50.0), np.zeros(3), 6.0, 6.8, 81) and newly_near(rows, 9, 0, 9, np.full(3, 50.0), np.zeros(3), 6.0, 6.8, 80)
-    position = np.zeros((5, 3))
-    assert far_rows(5, position + 1.0, position, 1.7, np.empty((4, 6))) == 5 and far_rows(5, position + 1.0, position, 1.8, np.empty((4, 6))) == 0
+    near = np.full(3, 50.0), np.zeros(3), 6.0, 6.8
+    assert not newly_near(parts, 0, *near, 81) and newly_near(parts, 0, *near, 80)
+    parts[0, 0] = 10                                                # there was no room for one of them
+    assert newly_near(parts, 0, *near, 10**6)
+    position, out = np.zeros((5, 3)), np.zeros(1 + 6 * 4)
+    for least, count in ((1.7, 5), (1.8, 0)):
+        far_rows(5, position + 1.0, position, least, out)
+        assert out[0] == count
