@@ -21,7 +21,7 @@ from .. import kernels
 from ..core.state import State
 from ..dynamics.colour import Colour
 from ..dynamics.drive import Drive
-from ..dynamics.loop import close_half, open_half
+from ..dynamics.loop import close_half, closing_arguments, open_half
 from ..dynamics.simulation import Simulation
 from ..dynamics.stretch import Stretch
 from ..dynamics.thermostat import make_thermostat
@@ -29,8 +29,13 @@ from ..dynamics.velocities import draw_velocities
 from ..forces.evaluator import Forces
 from ..forces.pair import PairForces, RealSpace
 from ..forces.spme import mesh_type
+from ..kernels import entry
+from ..kernels import mesh as mesh_kernels
+from ..kernels import shared_memory, transform
 from ..kernels.pair_kernels import folder
 from ..kernels.simd import choose_path
+from ..kernels.stretch import add_parts
+from ..kernels.whole_step import close_shared
 from ..parallel.domain import Domain, fold, halo, lists_hold, migrate, refresh, scatter
 from ..parallel.launch import node_of
 from ..parallel.mesh import DistributedMesh, SlabFFT, repeated
@@ -80,9 +85,27 @@ def compile_part(part, system, ranks=1):
             fft = SlabFFT((8, 8, 8), comm, real=real)
             slab = np.zeros(fft.slab_shape, fft.real)
             fft.backward(fft.forward(slab), slab)
+            half, block = np.zeros((8, 8, 2 * fft.modes), fft.real), np.zeros(64 * fft.modes, fft.real)
+            transform.pack_rows(half, 0, 4, block)
+            transform.unpack_rows(half, 0, 4, block)
+            transform.multiply(fft.flat, np.zeros(fft.flat.size // 2, fft.real))
+            transform.lines(fft.flat, 1, 8, 16 * fft.modes, *fft.plans[:2], transform.FORWARD, fft.work)
+        if ranks > 1:
+            cut = DistributedMesh(comm, (8, 8, 8), 4, np.ones(3), np.zeros(3), np.ones(3), 0.1, whole=False, real=real)
+            cut.collect(cut.deposit())
+            brick, planes = cut.brick, np.arange(2)
+            mesh_kernels.pack_planes(brick.points, planes, brick.ny, brick.nz, 2, 2, np.zeros(8))
+            mesh_kernels.unpack_planes(np.zeros(8), planes, brick.ny, brick.nz, 2, 2, brick.potential)
+            mesh_kernels.take_planes(cut.slab, planes, 0, 0, 2, 2, np.zeros(8), planes, 2, 2)
+            mesh_kernels.clear(np.zeros(8))
     elif part == "exchange":
         scatter(domain, state, {"species": system.species, "position": system.position})
         migrate(domain, state)
+        if ranks > 1:
+            table = np.zeros((0, shared_memory.COLUMNS), np.int64)
+            shared_memory.post(table)
+            shared_memory.take(table, 0, 1)
+            add_parts(np.zeros((2, 7)), np.zeros(7), 0, np.zeros(7))
     elif part == "ghosts":
         state = State.of(system.box, system.kinds, system.species, system.position)
         for verb in (halo, refresh, fold):
@@ -90,7 +113,7 @@ def compile_part(part, system, ranks=1):
         domain.expected = (state.n_owned,)
         lists_hold(domain, state, state.position[:state.n_owned].copy(), system.cutoff, system.cutoff + system.skin)
     elif part == "sweeps":
-        _sweep(comm, domain, system)
+        _sweep(comm, domain, system, ranks)
 
 
 def _pair_forces(system):
@@ -99,7 +122,7 @@ def _pair_forces(system):
     return PairForces(system.forcefield, system.kinds, system.box, system.cutoff, system.skin, truncation=system.truncation, coulomb=real, precision=system.precision)
 
 
-def _sweep(comm, domain, system):
+def _sweep(comm, domain, system, ranks):
     """A step without forces, lists and ghosts."""
     s, temperature, state = len(system.counts), 300.0, State.of(system.box, system.kinds, system.species, system.position)
     colour = Colour(system.counts.astype(float), system.kinds.mass, np.zeros(s), np.zeros(s, np.int64), np.ones(s, bool), np.array([1.0, 0.0, 0.0]),
@@ -110,6 +133,9 @@ def _sweep(comm, domain, system):
     sim.take_stock()
     open_half(sim)
     close_half(sim)
+    if ranks > 1:
+        numbers = closing_arguments(sim)
+        entry(close_shared, *numbers[:4], *numbers[6:])      # with sums over all ranks in place of this rank's
     Stretch(sim).compile()
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from . import njit
 
+LEAVER = 9                                  # numbers of the record of a particle that changes its owner: position, velocity, id (int64), image counts and species (int32)
 FAST = {"contract", "arcp", "nsz"}          # no reassoc: the order of sums is part of the result
 OPTIONS = {"cache": True, "error_model": "numpy", "fastmath": FAST}
 
@@ -188,6 +189,50 @@ def take_rows(order, n, ids, species, position, velocity, image):
 
 
 @njit(**OPTIONS)
+def count_leavers(owner, own, sent):
+    """sent (ranks,) = how many rows have each rank as owner, 0 for the rank `own`; returns their sum."""
+    sent[:] = 0
+    for i in range(owner.shape[0]):
+        sent[owner[i]] += 1
+    sent[own] = 0
+    return sent.sum()
+
+
+@njit(**OPTIONS)
+def pack_leavers(owner, own, sent, ids, species, position, velocity, image, hole, record, bits, halves):
+    """Rows that leave, hole (k,), and their records (k, LEAVER) by owner, then by row; `bits` and `halves` are its int64 and int32 views."""
+    start, k = np.cumsum(sent) - sent, 0
+    for i in range(owner.shape[0]):
+        if owner[i] != own:
+            hole[k] = i
+            k += 1
+            m = start[owner[i]]
+            start[owner[i]] += 1
+            for axis in range(3):
+                record[m, axis], record[m, 3 + axis], halves[m, 14 + axis] = position[i, axis], velocity[i, axis], image[i, axis]
+            bits[m, 6], halves[m, 17] = ids[i], species[i]
+
+
+@njit(**OPTIONS)
+def settle_arrivals(n, hole, record, bits, halves, ids, species, position, velocity, image):
+    """Records that have come take the rows `hole` that others have left, then those from n on; rows that are still empty are filled with the last ones."""
+    holes, come = hole.shape[0], record.shape[0]
+    for m in range(come):
+        i = hole[m] if m < holes else n + m - holes
+        for axis in range(3):
+            position[i, axis], velocity[i, axis], image[i, axis] = record[m, axis], record[m, 3 + axis], halves[m, 14 + axis]
+        ids[i], species[i] = bits[m, 6], halves[m, 17]
+    last = n - 1
+    for h in range(holes - 1, come - 1, -1):
+        i = hole[h]
+        if i < last:
+            ids[i], species[i] = ids[last], species[last]
+            for axis in range(3):
+                position[i, axis], velocity[i, axis], image[i, axis] = position[last, axis], velocity[last, axis], image[last, axis]
+        last -= 1
+
+
+@njit(**OPTIONS)
 def id_sums(ids, n, out):
     """out (3,) int64 = number, sum and sum of squares (which may wrap around: still a checksum) of the first n ids."""
     total, squares = np.int64(0), np.int64(0)
@@ -246,6 +291,11 @@ def warm_up():
     unpack_ghosts(record, bits, 0, rows, ids, species)
     add_rows(rows, index, 0, 1, rows.copy())
     largest_displacement2(rows, rows, 1)
+    count_leavers(index, 0, counts)
+    leaver = np.zeros((1, LEAVER))
+    leavers = leaver, leaver.view(np.int64), leaver.view(np.int32)
+    pack_leavers(index, 0, counts, ids, species, rows, rows, np.zeros((1, 3), np.int32), index, *leavers)
+    settle_arrivals(1, index, *leavers, ids, species, rows, rows, np.zeros((1, 3), np.int32))
     find_owners(rows, 1, np.zeros(2), np.zeros(2), np.zeros(2), index)
     cell_keys(rows, 1, rows[0], rows[0], counts, index)
     order_rows(index, ids, 1, start, index.copy())

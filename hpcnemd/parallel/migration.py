@@ -8,8 +8,7 @@ import math
 import numpy as np
 
 from ..core.errors import PhysicsError
-from ..core.state import OWNED_FIELDS
-from ..kernels.packing import cell_keys, count_broken, find_owners, id_sums, order_rows, take_rows, wrap_rows
+from ..kernels.packing import LEAVER, cell_keys, count_broken, count_leavers, find_owners, id_sums, order_rows, pack_leavers, settle_arrivals, take_rows, wrap_rows
 from .launch import agree_on_errors
 from .reduce import gathered, ordered_sum
 
@@ -17,7 +16,6 @@ CELL = 4                                    # particles that a cell holds where 
 TURNS = 2 ** 30                             # image counts are int32
 TAG = 14
 SHOWN = 10                                  # ids named in a message
-MIGRANT = np.dtype([("id", np.int64), ("position", np.float64, 3), ("velocity", np.float64, 3), ("image", np.int32, 3), ("species", np.int32)])
 
 
 def migrate(domain, state, step=0):
@@ -69,69 +67,41 @@ def name_ids(ids):
 def _move(domain, state, owner, problem):
     """Collective. Sends the rows with another owner; those that arrive take their places, in no order. A rank with a problem sends counts of -1."""
     comm, n = domain.comm, state.n_owned
-    leavers = np.flatnonzero(owner != domain.rank)
-    leavers = leavers[np.argsort(owner[leavers], kind="stable")]
-    sent = np.bincount(owner[leavers], minlength=domain.size)
+    sent = np.empty(comm.size, np.int64)
+    leaving = count_leavers(owner, comm.rank, sent)
     if problem:
         sent[:] = -1
-    come = gathered(comm, sent)[:, comm.rank]
-    if come.min() < 0:
+    come = gathered(comm, sent)[:, comm.rank].tolist()
+    if min(come) < 0:
         agree_on_errors(comm, PhysicsError(problem) if problem else None)
-    arrivals = _travelled(comm, _packed(state, leavers), sent.tolist(), come.tolist())
-    end = n - len(leavers) + len(arrivals)
+    hole, record = np.empty(leaving, np.int64), np.empty((leaving, LEAVER))
+    pack_leavers(owner, comm.rank, sent, state.id, state.species, state.position, state.velocity, state.image, hole, *_views(record))
+    arrivals = exchange_rows(comm, record, sent.tolist(), come)
+    end = n - leaving + len(arrivals)
     state.reserve(end)
-    if len(arrivals):
-        places = np.concatenate((leavers[:len(arrivals)], np.arange(n, end)))
-        for name in OWNED_FIELDS:
-            getattr(state, name)[places] = arrivals[name]
-    if end < n:                             # more have gone than come: the last rows close the gaps
-        left = leavers[len(arrivals):]
-        last, left = np.setdiff1d(np.arange(end, n), left, assume_unique=True), left[left < end]
-        for name in OWNED_FIELDS:
-            rows = getattr(state, name)
-            rows[left] = rows[last]
+    settle_arrivals(n, hole, *_views(arrivals), state.id, state.species, state.position, state.velocity, state.image)
     state.n_owned = end
 
 
-def _travelled(comm, rows, sent, come):
-    """Collective. As `exchange_rows`, without a message where there is nothing to send."""
-    received, requests, at = np.empty(sum(come), rows.dtype), [], 0
-    bytes_out, bytes_in = rows.view(np.uint8), received.view(np.uint8)
-    size = rows.dtype.itemsize
+def _views(record):
+    return record, record.view(np.int64), record.view(np.int32)
+
+
+def exchange_rows(comm, rows, sent, come):
+    """Collective. `rows` (n, k) float64, ordered by target rank, sent[r] of them for rank r; returns what came, come[r] from rank r, ordered by source rank. No message where there is nothing
+    to send."""
+    received, requests, at = np.empty((sum(come), rows.shape[1])), [], 0
     for rank, count in enumerate(come):
-        if count and rank != comm.rank:
-            requests.append(comm.Irecv(bytes_in[at * size:(at + count) * size], rank, TAG))
+        if count:
+            requests.append(comm.Irecv(received[at:at + count], rank, TAG))
         at += count
     at = 0
     for rank, count in enumerate(sent):
         if count:
-            requests.append(comm.Isend(bytes_out[at * size:(at + count) * size], rank, TAG))
+            requests.append(comm.Isend(rows[at:at + count], rank, TAG))
         at += count
     for request in requests:
         request.Wait()
-    return received
-
-
-def _packed(state, rows):
-    packed = np.empty(len(rows), MIGRANT)
-    for name in OWNED_FIELDS:
-        packed[name] = getattr(state, name)[rows]
-    return packed
-
-
-def exchange_rows(comm, rows, sent, come=None):
-    """Collective. `rows` (any dtype), ordered by target rank, `sent[r]` of them for rank r; returns what came, ordered by source rank.
-
-    `come[r]`: how many rows rank r sends; asked for where it is None.
-    """
-    if come is None:
-        come = np.empty_like(sent)
-        comm.Alltoall(sent, come)
-    received = np.empty(int(come.sum()), rows.dtype)
-    from mpi4py import MPI
-    size = rows.dtype.itemsize
-    comm.Alltoallv([rows.view(np.uint8), sent * size, starts(sent) * size, MPI.BYTE],
-                   [received.view(np.uint8), come * size, starts(come) * size, MPI.BYTE])
     return received
 
 

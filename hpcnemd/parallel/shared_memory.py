@@ -86,7 +86,7 @@ def _made(comm):
 
 def _arenas(node, size):
     """Collective over the ranks of a node. The arenas of all of them, or None."""
-    name = os.path.join(FOLDER, f"hpcnemd-{uuid.uuid4().hex}")
+    name = os.path.join(FOLDER, f"hpcnemd-channels-{uuid.uuid4().hex}")
     try:
         with open(name, "xb") as file:
             os.posix_fallocate(file.fileno(), 0, size)          # now, rather than by a signal when it is first written to
