@@ -47,15 +47,16 @@ class Stretch:
     """The kernels of a step of `sim` with their arguments in frames."""
 
     def __init__(self, sim):
-        self.sim, self.bound, self.arranged, self.given = sim, {}, None, None
+        self.sim, self.arranged, self.given, self._pattern = sim, None, None, None
         self._reserve(kernels.FIRST)
+        self._sums = sim.summed.parts, sim.reduced.reshape(-1), sim.comm.rank, sim.total.reshape(-1)
         self.parts = sim.shared.kinetic, sim.shared.stream, sim.shared.numbers
         self.edges = np.cumsum([0, *map(len, self.parts)]).tolist()
         self.log, self._run = np.zeros((MOST, self.edges[-1])), None
 
     def _reserve(self, rows):
         """Frames for at least so many calls."""
-        self.words, self.bound = np.zeros((rows + 8, WIDTH), np.int64), {}
+        self.words, self.bound = np.zeros((rows + 8, WIDTH), np.int64), [None] * (rows + 8)
         self.values, self.address = self.words.view(np.float64), np.zeros(rows + 8, np.int64)
 
     def compile(self):
@@ -88,29 +89,47 @@ class Stretch:
         vote, total = (ways_of(parts) for parts in (sim.vote, sim.summed))
         before, after = [*calls.start, *vote[0], *calls.wait, *vote[1]], []
         if sim.comm.size > 1:
-            sums = sim.summed.parts, sim.reduced.reshape(-1), sim.comm.rank, sim.total.reshape(-1)
-            after = [(half_kick, kick_arguments(sim)), *total[0], *total[1], (kernels.add_parts, sums)]
-        rows = {}                                   # call -> its row; those of near and far are the same but for the pairs
-        programs = [np.array([rows.setdefault(id(call), kernels.FIRST + len(rows)) for call in program], np.int64) for program in (before, calls.near, calls.far, after)]
-        frames = {rows[id(call)]: call for call in (*before, *calls.near, *calls.far, *after)}
+            after = [(half_kick, kick_arguments(sim)), *total[0], *total[1], (kernels.add_parts, self._sums)]
+        forces = calls.others[0]
+        for pairs, others in zip(calls.near, calls.others[1:]):
+            forces = [*forces, pairs, *others]
+        rows = [*before, *forces, *calls.far, *after]
+        pattern = len(before), *map(len, calls.others), len(after)
+        if pattern != self._pattern:
+            self._lay_out(pattern, len(rows))
         if calls.charges is not None:
-            frames[kernels.SPREAD] = calls.charges
-        if kernels.FIRST + len(rows) > len(self.words):
-            self._reserve(kernels.FIRST + len(rows))
-        self._bind(frames)
+            self._bind(kernels.SPREAD, calls.charges)
+        for row, call in enumerate(rows, kernels.FIRST):
+            self._bind(row, call)
         share = sim.unsettled if sim.unsettled is not None else np.zeros(7)
-        self.given = (self.address, self.words, self.values, self.words.ctypes.data, *programs, sim.vote.parts, sim.vote.mine, sim.comm.rank, calls.charges is not None,
+        self.given = (self.address, self.words, self.values, self.words.ctypes.data, *self._programs, sim.vote.parts, sim.vote.mine, sim.comm.rank, calls.charges is not None,
                       sim.state.force.reshape(-1), sim.state.n_all, calls.net, share, float(calls.removed), sim.forces.skin, sim.forces.pair.inner_skin, *self.parts, self.log)
         return True
 
-    def _bind(self, frames):
-        """The calls {row: (kernel, arguments)} into their frames."""
-        for row, (kernel, arguments) in frames.items():
-            if row in self.bound and self.bound[row].kernel is kernel:
-                self.bound[row].bind(arguments)
-            else:
-                self.bound[row] = Bound(kernel, arguments, self.words[row])
-                self.address[row] = self.bound[row].address
+    def _lay_out(self, pattern, rows):
+        """The programs of kernels.stretch for so many rows: before the forces, the forces with other pairs, after them."""
+        if kernels.FIRST + rows > len(self.words):
+            self._reserve(kernels.FIRST + rows)
+        before, *others, after = pattern
+        near = list(range(kernels.FIRST + before, kernels.FIRST + rows - after - len(others) + 1))
+        far, at = near.copy(), 0
+        for k, length in enumerate(others[:-1]):
+            at += length
+            far[at] = near[-1] + 1 + k
+            at += 1
+        ends = range(kernels.FIRST, kernels.FIRST + before), range(kernels.FIRST + rows - after, kernels.FIRST + rows)
+        self._pattern, self._programs = pattern, [np.array(list(row), np.int64) for row in (ends[0], near, far, ends[1])]
+
+    def _bind(self, row, call):
+        """A (kernel, arguments) into its frame."""
+        kernel, arguments = call
+        bound = self.bound[row]
+        if bound is not None and bound.kernel is kernel:
+            if bound.arguments is not arguments:
+                bound.bind(arguments)
+        else:
+            self.bound[row] = bound = Bound(kernel, arguments, self.words[row])
+            self.address[row] = bound.address
 
     def run(self, count, every):
         """Collective. `count` steps; `every`: observers of every step. Returns as `hurry`: True where the last of them are left to others."""
@@ -118,7 +137,8 @@ class Stretch:
         sim, end, begun = self.sim, self.sim.step + count, False
         close = close_whole if sim.comm.size == 1 else close_shared
         while True:
-            self._bind({kernels.OPEN: (open_whole, opening_arguments(sim)), kernels.CLOSE: (close, closing_arguments(sim))})
+            self._bind(kernels.OPEN, (open_whole, opening_arguments(sim)))
+            self._bind(kernels.CLOSE, (close, closing_arguments(sim)))
             if self._run is None:
                 self._run = self.compile()
             made, how, moved = self._run(end - sim.step, sim.safe_skin, begun, sim.spent if begun else 0.0, *self.given)

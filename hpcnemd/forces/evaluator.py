@@ -31,13 +31,14 @@ class Potential:
 
 @dataclass(frozen=True)
 class StepCalls:
-    """Kernels of a step, (kernel, arguments) each: lists of those that send ghosts out and wait for them; that of the charges, or None; lists of all others, with the inner
-    parts of the pair lists or the whole ones. `net` (3,): where the mesh leaves its net force, which is to be `removed` or not."""
+    """Kernels of a step, (kernel, arguments) each: lists of those that send ghosts out and wait for them; that of the charges, or None; the pair part in k pieces, with the inner
+    parts of the lists or the whole ones; and k + 1 lists of all others, before, between and after these. `net` (3,): where the mesh leaves its net force, which is to be `removed` or not."""
     start: list
     wait: list
     charges: tuple
     near: list
     far: list
+    others: list
     net: np.ndarray
     removed: bool
 
@@ -131,8 +132,7 @@ class Forces:
         if pair is None or ghosts is None:
             return None
         start, wait, send, add = ghosts
-        near, far = ([*setting_out, *(call for k, part in enumerate(parts) for call in (part, *(legs[k] if k < len(legs) else ()))), *send, *end, *add] for parts in pair)
-        return StepCalls(start, wait, charges, near, far, net, removed)
+        return StepCalls(start, wait, charges, *pair, [setting_out, *legs, [*send, *end, *add]], net, removed)
 
     def _legs(self, observe):
         """Parts of the mesh's work that go in between those of the pair part."""

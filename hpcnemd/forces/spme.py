@@ -44,7 +44,7 @@ class Spme:
         self.influence = np.zeros(self.mesh.fft.spectrum_shape)
         self._factors = self.influence.reshape(-1).astype(self.mesh.fft.real, copy=False)
         self.rescale(box)
-        self.charge = np.empty(0)
+        self.charge, self._calls = np.empty(0), None
         self._net = np.zeros(3)             # this rank's net force
 
     def rescale(self, box):
@@ -117,25 +117,31 @@ class Spme:
         n, mesh = state.n_owned, self.mesh
         if self._team is not None or self.path == "plain" or self.box.tilted:
             return None
-        if self.comm.size == 1:
-            trip = mesh.trip_arguments(self._factors)
-            parts = None if trip is None else [[], [(round_trip, trip)]]
-        else:
-            between = self.legs()
-            whole = mesh.legs(self._factors)
-            end = whole[-1] if between else [thing for leg in whole for thing in leg]
-            parts = [calls_of(things) for things in (mesh.setting_out, *between, end)]
-        if parts is None or None in parts:
+        if self._calls is None:
+            self._calls = self._lasting_calls()
+        if None in self._calls:
             return None
+        setting_out, *legs, end = self._calls
         if len(self.charge) < n:
             self.charge = np.empty(int(1.2 * n) + 16)
         charges = self.spread.kernel, self.spread.arranged(state.position, state.species, self.kinds.charge, n, self.charge, mesh.brick.points)
         forces = self.gather.kernel, self.gather.arranged(state.position, self.charge, n, mesh.brick.potential, state.force, self._net)
-        return charges, parts[0], parts[1:-1], [*parts[-1], forces], self._net, self.remove_net_force
+        return charges, setting_out, legs, [*end, forces], self._net, self.remove_net_force
+
+    def _lasting_calls(self):
+        """What of `calls` stays until the bricks change: lists, None in place of one that is not made of kernels alone."""
+        mesh = self.mesh
+        if self.comm.size == 1:
+            trip = mesh.trip_arguments(self._factors)
+            return [[], trip and [(round_trip, trip)]]
+        between, whole = self.legs(), mesh.legs(self._factors)
+        end = whole[-1] if between else [thing for leg in whole for thing in leg]
+        return [calls_of(things) for things in (mesh.setting_out, *between, end)]
 
     def place(self, lower, upper):
         """Collective. The domain of this rank reaches from `lower` to `upper` (3,), upright coordinates in angstrom, from here on."""
         self.mesh.place(self.box.lengths, lower, upper)
+        self._calls = None
         self.spread, self.gather = _loops(self.settings.order, self.path, self.mesh.brick, self._team)
 
     def _report_outside(self, state):

@@ -75,14 +75,12 @@ class Bound:
         whose = {types.float64: words.view(np.float64), types.float32: words.view(np.float32)[::2]}
         # of each argument: its first word and, of an array, type and dimensions, of a number the words as such numbers
         self._specs = [(first, as_dtype(kind.dtype), kind.ndim) if isinstance(kind, types.Array) else (first, None, whose.get(kind, words)) for first, kind in zip(at, self._kinds)]
-        self._arguments, self._held, self._words = None, [None] * len(self._kinds), memoryview(words)         # quicker than an array, number by number
+        self.arguments, self._held, self._words = None, [None] * len(self._kinds), memoryview(words)         # quicker than an array, number by number
         self.bind(arguments)
 
     def bind(self, arguments):
         """Take these arguments, of the types of the first ones, from here on; they are kept alive."""
-        if arguments is self._arguments:
-            return
-        words, held, self._arguments = self._words, self._held, arguments
+        words, held, self.arguments = self._words, self._held, arguments
         for k, value in enumerate(arguments):
             if value is held[k]:
                 continue

@@ -67,7 +67,8 @@ def halo(domain, state):
         count_particles(domain, state)
     n, box = state.n_owned, domain.box
     state.n_ghost = 0
-    drop_links(plan)
+    if plan.links is not None:
+        plan.links.rows = None              # other arrays from here on
     agree_on_errors(domain.comm, _misplaced(domain, state))
     near = (state.position, n, plan.shift, plan.lower, plan.upper, np.inf, domain.halo_width**2)
     if box.tilted:                          # distances from faces; a little wider, since a wrapped particle is in its brick to rounding only
@@ -129,38 +130,29 @@ def _exchange_records(domain, plan):
 
 
 class Links:
-    """What refresh and fold need of one halo and the arrays of one state: views of the rows that travel, and the persistent requests."""
+    """What refresh and fold need of one halo and the arrays of one state: views of the rows that travel, and the messages; those of the Links `before` where they can be told of other arrays."""
 
-    def __init__(self, domain, state):
+    def __init__(self, domain, state, before=None):
         plan, n = domain.plan, state.n_owned
         self.position, self.force, self.rows = state.position, state.force, (n, state.n_ghost)
         ghosts = {source: slice(n + first, n + end) for source, (first, end) in plan.ghost_start.items()}
         others = [source for source in plan.sources if source != domain.rank]
         self.segments = [(entry[1], entry[2], *plan.rows(entry), plan.buffer[slice(*plan.rows(entry))]) for entry in plan.others]
         packed = [(rows, entry[0]) for (*_, rows), entry in zip(self.segments, plan.others)]
-        self.refresh = Messages(domain.comm, [(self.position[ghosts[s]], s) for s in others], packed, REFRESH)
-        self.fold = Messages(domain.comm, packed, [(self.force[ghosts[s]], s) for s in others], FOLD)
+        positions, forces = ([(rows[ghosts[s]], s) for s in others] for rows in (self.position, self.force))
+        if before is not None and before.refresh.again(positions, packed) and before.fold.again(packed, forces):
+            self.refresh, self.fold = before.refresh, before.fold
+        else:
+            self.refresh, self.fold = Messages(domain.comm, positions, packed, REFRESH), Messages(domain.comm, packed, forces, FOLD)
         self.own = None if plan.own is None else (plan.own[1], plan.own[2], *plan.rows(plan.own), self.position[ghosts[domain.rank]], self.force[ghosts[domain.rank]])
         self.ghost_force = self.force[n:n + state.n_ghost]
-
-    def free(self):
-        self.refresh.free()
-        self.fold.free()
-
 
 def links_of(domain, state):
     """The Links of the last halo of `domain` and `state`."""
     links = domain.plan.links
     if links is None or links.position is not state.position or links.force is not state.force or links.rows != (state.n_owned, state.n_ghost):
-        drop_links(domain.plan)
-        links = domain.plan.links = Links(domain, state)
+        links = domain.plan.links = Links(domain, state, domain.plan.links)
     return links
-
-
-def drop_links(plan):
-    if plan.links is not None:
-        plan.links.free()
-        plan.links = None
 
 
 def own_images(domain):

@@ -23,15 +23,28 @@ class Messages:
     """
 
     def __init__(self, comm, incoming, outgoing, kind):
-        self._comm, self._arrays, channels = comm, (incoming, outgoing), channels_of(comm)
-        self.table_in, sources = _parted(channels, incoming, kind, False)
-        self.table_out, targets = _parted(channels, outgoing, kind, True)
+        self._comm, self._arrays, self._channels = comm, (incoming, outgoing), channels_of(comm)
+        self.table_in, sources = _parted(self._channels, incoming, kind, False)
+        self.table_out, targets = _parted(self._channels, outgoing, kind, True)
         self._receives = [comm.Recv_init(array, source, TAGS + kind) for array, source in sources]
         self._sends = [comm.Send_init(array, target, TAGS + kind) for array, target in targets]
         if not self._receives and not self._sends:
             return
         self.free = weakref.finalize(self, _free, self._receives + self._sends)
         self.free.atexit = False            # the end of the process needs no tidying, and MPI may have ended before
+
+    def again(self, incoming, outgoing):
+        """Whether these arrays take the places of the others from here on, which they can where all go through memory: from and to the same ranks in the same order, of any size that fits."""
+        if self._receives or self._sends:
+            return False
+        for table, before, now in ((self.table_in, self._arrays[0], incoming), (self.table_out, self._arrays[1], outgoing)):
+            if [rank for _, rank in before] != [rank for _, rank in now] or len(table) != len(now) or not all(self._channels.fits(array, rank) for array, rank in now):
+                return False
+        for table, now in ((self.table_in, incoming), (self.table_out, outgoing)):
+            for k, (array, _) in enumerate(now):
+                table[k, kernels.LOCAL], table[k, kernels.BYTES] = array.__array_interface__["data"][0], array.nbytes
+        self._arrays = incoming, outgoing
+        return True
 
     def free(self):
         """Gives the requests back; so does the end of this object."""
