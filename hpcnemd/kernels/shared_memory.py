@@ -8,11 +8,11 @@ from numba import types
 from numba.extending import intrinsic
 
 from . import inner, njit
+from .waiting import pause, yield_core
 
 LOCAL, BYTES, DATA, FLAG, ACK, COUNT, COLUMNS = range(7)        # own array, its size; room of the channel, its flag and ack; where this process counts its messages
-PATIENCE = 2000         # looks before the processor is offered to others
+PATIENCE = 100          # looks before the processor is offered to others
 _I64, _LONG = ir.IntType(64), ir.IntType(64).as_pointer()
-_yield = types.ExternalFunction("sched_yield", types.int32())
 
 
 @intrinsic
@@ -48,11 +48,12 @@ def _await(address, number, looks):
     """Whether `number` has arrived at `address`; looks that often, or for ever where looks < 0."""
     seen = 0
     while _arrived(address) != number:
+        pause()
         seen += 1
         if seen == looks:
             return False
         if seen % PATIENCE == 0:
-            _yield()
+            yield_core()
     return True
 
 

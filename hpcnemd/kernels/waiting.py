@@ -35,7 +35,7 @@ def _store(typing, flags, index, value):
 
 
 @intrinsic
-def _pause(typing):
+def pause(typing):
     """Tells an x86 processor that this is a waiting loop."""
     def code(context, builder, sig, args):
         if PAUSE:
@@ -45,7 +45,8 @@ def _pause(typing):
 
 
 @intrinsic
-def _yield_core(typing):
+def yield_core(typing):
+    """Offers the core to whoever else wants it."""
     def code(context, builder, sig, args):
         builder.call(cgutils.get_or_insert_function(builder.module, ir.FunctionType(ir.IntType(32), []), "sched_yield"), [])
         return context.get_dummy_value()
@@ -68,11 +69,11 @@ def await_work(flags, thread, number, patience, delay):
     for look in range(1, patience + 1):
         if _load(flags, 0) > number:
             for _ in range(delay):
-                _pause()
+                pause()
             return True
-        _pause()
+        pause()
         if look % TURN == 0:
-            _yield_core()
+            yield_core()
     return False
 
 
@@ -83,8 +84,8 @@ def await_threads(flags, threads, number, patience):
     for thread in range(1, threads):
         while _load(flags, LINE * thread) < number:
             look += 1
-            _pause()
+            pause()
             if look > patience:
                 _sleep(50)
             elif look % TURN == 0:
-                _yield_core()
+                yield_core()

@@ -8,7 +8,7 @@ from ..kernels import entry
 from ..kernels import shared_memory as kernels
 from .shared_memory import channels_of
 
-LOOKS = 100 * kernels.PATIENCE              # for a message, before MPI gets to see to its own
+LOOKS = 20000           # for a message, before MPI gets to see to its own
 REFRESH, FOLD, DEPOSIT, COLLECT, TURN, TURN_BACK, VOTE, SUM, FEW, ROWS = range(10)      # kinds of messages
 TAGS = 200                                  # MPI's tag of kind 0
 _ENTRIES = {}
