@@ -75,10 +75,18 @@ def usable_threads(comm):
 
 
 def _messages(comm, findings):
-    """Time of a small agreement between all ranks: microseconds where all is well, milliseconds where ranks wait by spinning on shared cores."""
+    """Whether ranks of a node share memory, and the time of a small agreement between all ranks: microseconds where all is well, milliseconds where ranks wait by spinning on shared cores."""
     if comm.size == 1:
         return
-    from ..parallel.reduce import vote_max
+    from ..parallel.launch import node_of
+    from ..parallel.reduce import vote_any, vote_max
+    from ..parallel.shared_memory import ARENA, FOLDER, channels_of, open_channels
+    open_channels(comm)
+    node = node_of(comm)
+    apart = vote_any(comm, len(channels_of(comm).partners) < node.size - 1)
+    node.Free()
+    findings.say("note" if apart else "ok", "ranks of a node send " + (f"through MPI, not through memory: {FOLDER} has no room for {ARENA >> 20} MB there, or HPCNEMD_SHARED_MEMORY is 0"
+                                                                       if apart else "through memory that they share"))
     vote_max(comm, 0.0)
     times = []
     for _ in range(200):

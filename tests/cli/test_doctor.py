@@ -12,10 +12,20 @@ def test_all_is_well_here(mpi_tmp_path, capsys):
     told = capsys.readouterr().out
     if comm.rank == 0:
         assert "FAIL" not in told and 'writer "gather": written and read back' in told and "kernel paths" in told
-        assert comm.size == 1 or 'writer "offset": written and read back' in told
+        assert comm.size == 1 or 'writer "offset": written and read back' in told and "ok    ranks of a node send through memory" in told
     else:
         assert told == ""
     assert comm.rank or not list(mpi_tmp_path.iterdir())                        # it cleans up
+
+
+@pytest.mark.mpi
+def test_ranks_that_share_no_memory_are_told_of(mpi_tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("HPCNEMD_SHARED_MEMORY", "0")
+    comm = world().Dup()
+    assert examine(comm, str(mpi_tmp_path), 60.0) == 0
+    told = capsys.readouterr().out
+    assert comm.rank or comm.size == 1 or "note  ranks of a node send through MPI" in told
+    comm.Free()
 
 
 @pytest.mark.mpi
