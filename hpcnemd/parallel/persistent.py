@@ -9,7 +9,7 @@ from ..kernels import shared_memory as kernels
 from .shared_memory import channels_of
 
 LOOKS = 20000           # for a message, before MPI gets to see to its own
-REFRESH, FOLD, DEPOSIT, COLLECT, TURN, TURN_BACK, VOTE, SUM, FEW, ROWS = range(10)      # kinds of messages
+REFRESH, FOLD, DEPOSIT, COLLECT, TURN, TURN_BACK, VOTE, SUM, ROWS = range(9)      # kinds of messages
 TAGS = 200                                  # MPI's tag of kind 0
 _ENTRIES = {}
 

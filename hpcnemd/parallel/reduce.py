@@ -1,26 +1,15 @@
 """Sums and votes over the ranks of a communicator. With one rank none of them calls MPI."""
 import numpy as np
 
-from .persistent import FEW, Messages
+from .persistent import Messages
 from .shared_memory import channels_of
 
 
-ROOM = 64               # numbers that go through memory without being laid out for it anew
-
-
 def gathered(comm, values):
-    """Collective, on several ranks. (ranks, ...) the arrays of all, of one shape and type of at most 8 bytes, in the order of ranks; they may be overwritten by the next call."""
-    channels = channels_of(comm)
-    if values.size > ROOM or not channels.everyone(comm):
-        parts = np.empty((comm.size,) + values.shape, values.dtype)
-        comm.Allgather(values, parts)
-        return parts
-    parts = channels.gatherers.get(FEW)
-    if parts is None:
-        parts = channels.gatherers[FEW] = Parts(comm, np.zeros(ROOM), FEW)
-    parts.mine.view(values.dtype)[:values.size] = values.reshape(-1)
-    parts.send()
-    return parts.receive().view(values.dtype)[:, :values.size].reshape((comm.size,) + values.shape)
+    """Collective, on several ranks. (ranks, ...) the arrays of all, of one shape and type, in the order of ranks."""
+    parts = np.empty((comm.size,) + values.shape, values.dtype)
+    comm.Allgather(values, parts)
+    return parts
 
 
 def ordered_sum(comm, values):

@@ -14,16 +14,15 @@ from ..kernels import shared_memory as kernels
 FOLDER = "/dev/shm"
 LINE = 128              # bytes between numbers that different ranks write: two cache lines, since processors fetch them in pairs
 ARENA, LEAST = 32 << 20, 2 << 20        # bytes of all arenas of a node, and at least of one
-KINDS = 10              # of messages, see parallel.persistent
+KINDS = 9               # of messages, see parallel.persistent
 _KEY = []               # of the attribute by which a communicator knows its Channels
 
 
 class Channels:
-    """Of this rank with the other ranks of `comm` on its node; none where there is one rank. `size` bytes fit into each. `partners`: ranks of comm. `gatherers`: of parallel.reduce."""
+    """Of this rank with the other ranks of `comm` on its node; none where there is one rank. `size` bytes fit into each. `partners`: ranks of comm."""
 
     def __init__(self, comm, ranks=(), arenas=(), size=0):
         self.size, self.partners, self._arenas = size, [rank for rank in ranks if rank != comm.rank], arenas
-        self.gatherers = {}
         self._place = {rank: k for k, rank in enumerate(ranks)}
         self._mine, self._count = self._place.get(comm.rank), len(ranks)
         self._starts = [np.frombuffer(arena, np.uint8).ctypes.data for arena in arenas]
