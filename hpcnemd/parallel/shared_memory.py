@@ -72,8 +72,8 @@ def open_channels(comm):
 
 
 def _made(comm):
-    from mpi4py import MPI
-    node = comm.Split_type(MPI.COMM_TYPE_SHARED)
+    from .launch import node_of             # whose votes come back here
+    node = node_of(comm)
     ranks = node.allgather(comm.rank)
     size = max(ARENA // node.size, LEAST) // (KINDS * node.size) // LINE * LINE
     whole = (2 * LINE * KINDS + size * KINDS) * node.size

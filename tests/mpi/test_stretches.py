@@ -8,7 +8,7 @@ from hpcnemd.dynamics import simulation as module
 from hpcnemd.dynamics.drive import Drive
 from hpcnemd.dynamics.observers import Observer, Series
 from hpcnemd.dynamics.stretch import Stretch
-from hpcnemd.parallel import mesh
+from hpcnemd.parallel import launch, mesh
 from hpcnemd.parallel.serial import SerialComm
 
 comm = MPI.COMM_WORLD
@@ -36,13 +36,15 @@ def test_the_same_bits_as_one_by_one_and_through_mpi(coulomb, precision, small, 
     accuracy = {"accuracy": 1e-4} if coulomb == "spme" else {}
     system = system_of("nacl", "nacl_tosi_fumi", (3, 3, 3), coulomb=coulomb, cutoff=6.5, skin=0.8, precision=precision, **accuracy)
     found = []
-    for how in ("stretches", "one by one", "MPI"):
+    for how in ("stretches", "one by one", "MPI", "two nodes"):
         monkeypatch.setenv("HPCNEMD_SHARED_MEMORY", str(int(how != "MPI")))
+        if how == "two nodes":                                      # of two ranks each, or of two and one: some messages go through memory, some through MPI
+            monkeypatch.setattr(launch, "node_of", lambda comm: comm.Split(comm.rank // 2))
         sim, series = begun(system, drive), Series(10, 7, 15, 2)
         if how == "one by one":
             sim.hurrying = False
         advance(sim, 120, (series,))
-        assert isinstance(sim.hurrying, Stretch) == (how == "stretches" or how == "MPI" and comm.size == 1)
+        assert isinstance(sim.hurrying, Stretch) == (how == "stretches" or how == "MPI" and comm.size == 1 or how == "two nodes" and comm.size < 3)
         assert sim.rebuilds > 2
         found.append((*numbers_of(sim), *(value for value in series.data.values() if isinstance(value, np.ndarray))))
     for other in found[1:]:
