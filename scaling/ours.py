@@ -124,7 +124,7 @@ def main(request, answer):
     own = ask.get("scaling", "domains") == "replicas"
     comm = SerialComm() if own else everyone
     system = system_of(case, ask["accuracy"], precision=ask.get("precision", "double"))
-    compile_parts(everyone, system, comm.size)
+    compile_parts(everyone, system, comm.size, ask.get("threads", 1))
     sim = simulation(case, system, comm, everyone.rank if own else 0, ask.get("threads", 1))
     sim.start()
     first = len(system.species), time.perf_counter() - STARTED[0], time.process_time() - STARTED[1]

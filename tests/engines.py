@@ -23,14 +23,14 @@ def system_of(build, forcefield, supercell=(1, 1, 1), **options):
     return prepare_system(load_structure(StructureTable(build=build, supercell=supercell)), load_forcefield(forcefield), **options)
 
 
-def simulation(system, temperature, timestep, mobile="all", comm=None, seed=1, grid=None, path="auto"):
+def simulation(system, temperature, timestep, mobile="all", comm=None, seed=1, grid=None, path="auto", threads=1):
     """A Simulation at equilibrium with velocities drawn, not started; `mobile` None: nothing carries a charge."""
     comm = comm or SerialComm()
     domain = Domain(comm, system.box, grid or choose_grid(comm.size, system.box.lengths), system.cutoff + system.skin)
     state = State.empty(system.box, system.kinds)
     scatter(domain, state, {"species": system.species, "position": system.position})
     forces = Forces(system.forcefield, system.kinds, system.box, domain, system.cutoff, system.skin, system.truncation, system.coulomb,
-                    path=path, counts=system.counts, precision=system.precision)
+                    path=path, counts=system.counts, precision=system.precision, threads=threads)
     draw_velocities(comm, state, temperature, seed, 0)
     if mobile is None:
         s = len(system.counts)

@@ -3,6 +3,8 @@
 A replica of some hundred ions on a rank of its own makes a step in less time than Python takes to call the kernels of two. So as long as lists are safe and no observer is
 due, kernels.stretch runs them by itself: the same kernels in the same order, so that every bit is that of steps made one by one. On several ranks of one node too, whose messages go
 through memory (parallel.shared_memory): one late call of Python on one rank is a wait for all."""
+import contextlib
+
 import numpy as np
 
 from ..core.errors import PhysicsError
@@ -133,6 +135,11 @@ class Stretch:
 
     def run(self, count, every):
         """Collective. `count` steps; `every`: observers of every step. Returns as `hurry`: True where the last of them are left to others."""
+        team = getattr(self.sim.forces, "team", None)
+        with contextlib.nullcontext() if team is None else team.awake():
+            return self._made(count, every)
+
+    def _made(self, count, every):
         from .loop import closing_arguments, opening_arguments, settle_lists
         sim, end, begun = self.sim, self.sim.step + count, False
         close = close_whole if sim.comm.size == 1 else close_shared

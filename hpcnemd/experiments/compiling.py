@@ -32,15 +32,17 @@ from ..forces.spme import mesh_type
 from ..kernels import entry
 from ..kernels import mesh as mesh_kernels
 from ..kernels import shared_memory, transform
+from ..kernels.packing import warm_up_leavers
 from ..kernels.pair_kernels import folder
 from ..kernels.simd import choose_path
 from ..kernels.stretch import add_parts
+from ..kernels.waiting import share_out
 from ..kernels.whole_step import close_shared
 from ..parallel.domain import Domain, fold, halo, lists_hold, migrate, refresh, scatter
 from ..parallel.launch import node_of
 from ..parallel.mesh import DistributedMesh, SlabFFT, repeated
 from ..parallel.serial import SerialComm
-from ..parallel.threads import cores_here
+from ..parallel.threads import cores_here, team_of
 
 FEW = 24
 # seconds that each part takes, to share them out fairly: the longest first
@@ -59,9 +61,9 @@ def fewer(system):
     return replace(system, species=system.species[few], position=system.position[few], counts=counts, grain=None)
 
 
-def compile_part(part, system, ranks=1):
-    """Calls the kernels of one of PARTS, for a System of a few particles that so many `ranks` share."""
-    comm = SerialComm()
+def compile_part(part, system, ranks=1, threads=1):
+    """Calls the kernels of one of PARTS, for a System of a few particles that so many `ranks` of so many `threads` share."""
+    comm, team = SerialComm(), team_of(threads)
     domain, state = Domain(comm, system.box, (1, 1, 1), system.cutoff + system.skin), State.empty(system.box, system.kinds)
     if part == "pair":
         _pair_forces(system).kernel                                     # noqa: B018  (made when it is asked for)
@@ -78,10 +80,10 @@ def compile_part(part, system, ranks=1):
         forces.mesh.compute(State.of(system.box, system.kinds, system.species, system.position), True)
     elif part == "transform" and system.coulomb is not None and system.coulomb.method == "spme":
         real = mesh_type(system.precision)
-        if repeated(system.coulomb.mesh, ranks):
-            mesh = DistributedMesh(comm, (8, 8, 8), 4, np.ones(3), np.zeros(3), np.ones(3), 0.1, real=real)
+        if team is not None:
+            mesh = DistributedMesh(comm, (8, 8, 8), 4, np.ones(3), np.zeros(3), np.ones(3), 0.1, real=real, team=team)
             mesh.convolve(np.zeros(mesh.fft.spectrum.size, real))
-        else:
+        if not repeated(system.coulomb.mesh, ranks):
             fft = SlabFFT((8, 8, 8), comm, real=real)
             slab = np.zeros(fft.slab_shape, fft.real)
             fft.backward(fft.forward(slab), slab)
@@ -90,6 +92,9 @@ def compile_part(part, system, ranks=1):
             transform.unpack_rows(half, 0, 4, block)
             transform.multiply(fft.flat, np.zeros(fft.flat.size // 2, fft.real))
             transform.lines(fft.flat, 1, 8, 16 * fft.modes, *fft.plans[:2], transform.FORWARD, fft.work)
+        elif team is None:
+            mesh = DistributedMesh(comm, (8, 8, 8), 4, np.ones(3), np.zeros(3), np.ones(3), 0.1, real=real)
+            mesh.convolve(np.zeros(mesh.fft.spectrum.size, real))
         if ranks > 1:
             cut = DistributedMesh(comm, (8, 8, 8), 4, np.ones(3), np.zeros(3), np.ones(3), 0.1, whole=False, real=real)
             cut.collect(cut.deposit())
@@ -101,7 +106,13 @@ def compile_part(part, system, ranks=1):
     elif part == "exchange":
         scatter(domain, state, {"species": system.species, "position": system.position})
         migrate(domain, state)
+        if team is not None:
+            mesh_kernels.add_points(np.zeros(1), np.zeros(1))
+            mesh_kernels.add_rows(np.zeros((1, 3)), np.zeros(3))
+            mesh_kernels.clear(np.zeros(1))
+            entry(share_out, team.flags, threads, 0, False)
         if ranks > 1:
+            warm_up_leavers()
             table = np.zeros((0, shared_memory.COLUMNS), np.int64)
             shared_memory.post(table)
             shared_memory.take(table, 0, 1)
@@ -149,26 +160,26 @@ def shares(number):
     return found
 
 
-def mark_of(system, ranks):
-    """The file that says that the kernels of a System on so many ranks were compiled here: of this source, for this processor."""
+def mark_of(system, ranks, threads):
+    """The file that says that the kernels of a System on so many ranks and threads were compiled here: of this source, for this processor."""
     sources = sorted((file.name, file.stat().st_mtime_ns, file.stat().st_size) for file in Path(kernels.__path__[0]).glob("*.py"))
     settings = system.coulomb and (system.coulomb.method, system.coulomb.order, system.coulomb.beta, bool(system.coulomb.mesh) and repeated(system.coulomb.mesh, ranks))
-    text = repr((sources, system.kinds.names, system.cutoff, system.truncation, system.precision, settings, system.box.dimensions, system.box.tilted,
+    text = repr((sources, threads > 1, system.kinds.names, system.cutoff, system.truncation, system.precision, settings, system.box.dimensions, system.box.tilted,
                  choose_path("auto"), numba.__version__, llvm.get_host_cpu_name()))
     return folder() / f"compiled_{hashlib.sha256(text.encode() + pickle.dumps(system.forcefield)).hexdigest()[:20]}"
 
 
-def compile_parts(comm, system, ranks):
-    """Collective. Kernels of a System that so many `ranks` share into the cache of every node, unless they are there."""
+def compile_parts(comm, system, ranks, threads=1):
+    """Collective. Kernels of a System that so many `ranks` of so many `threads` share into the cache of every node, unless they are there."""
     if system.engine is not None:
         return
     node, system = node_of(comm), fewer(system)
-    mark = mark_of(system, ranks)
+    mark = mark_of(system, ranks, threads)
     if not node.bcast(mark.exists()):
         if node.size > 1:
-            _compile(shares(node.size)[node.rank], system, ranks)
+            _compile(shares(node.size)[node.rank], system, ranks, threads)
         else:
-            _with_helpers(system, ranks)
+            _with_helpers(system, ranks, threads)
         node.Barrier()
         if node.rank == 0:
             mark.touch()
@@ -176,12 +187,12 @@ def compile_parts(comm, system, ranks):
     comm.Barrier()
 
 
-def _compile(parts, system, ranks):
+def _compile(parts, system, ranks, threads):
     """What cannot be computed with a few particles of this system is compiled where it is met; whatever is wrong with it, the run itself says it better."""
     with _no_collection():
         for part in parts:
             with contextlib.suppress(Exception):
-                compile_part(part, system, ranks)
+                compile_part(part, system, ranks, threads)
 
 
 @contextlib.contextmanager
@@ -196,7 +207,7 @@ def _no_collection():
             gc.enable()
 
 
-def _with_helpers(system, ranks):
+def _with_helpers(system, ranks, threads):
     """PARTS in a pipe, from which this process and its helpers take the next one when they are free."""
     number = min(cores_here(), len(PARTS))
     if number == 1:
@@ -204,7 +215,7 @@ def _with_helpers(system, ranks):
     queue, filled = os.pipe()
     os.write(filled, bytes(range(len(PARTS))))
     os.close(filled)
-    helpers, given = [], pickle.dumps((system, ranks))
+    helpers, given = [], pickle.dumps((system, ranks, threads))
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("OMPI_", "PMI", "PRTE_", "SLURM_"))}     # no ranks of any run
     environment["PYTHONPATH"] = os.pathsep.join([str(Path(kernels.__path__[0]).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])])
     for _ in range(number - 1):
@@ -216,7 +227,7 @@ def _with_helpers(system, ranks):
             helper.stdin.close()
         except BrokenPipeError:             # it could not start
             pass
-    _compile(_taken(queue), system, ranks)
+    _compile(_taken(queue), system, ranks, threads)
     for helper in helpers:
         helper.wait()
     os.close(queue)

@@ -7,6 +7,7 @@ import numpy as np
 from ..parallel.domain import add_forces, ghost_calls, own_images, send_forces
 from ..parallel.mesh import run
 from ..parallel.reduce import ordered_sum
+from ..parallel.threads import team_of
 from .coulomb import dsf_self_energy, settings_for
 from .ewald import Ewald
 from .pair import PairForces, RealSpace
@@ -57,7 +58,7 @@ class Forces:
         if settings is not None:
             real = RealSpace("dsf" if settings.method == "dsf" else "ewald", settings.beta, cutoff)
         self.pair = PairForces(forcefield, kinds, box, cutoff, skin, truncation=truncation, coulomb=real, path=path, precision=precision, threads=threads)
-        self.threads = int(threads)
+        self.threads, self.team = int(threads), team_of(int(threads))
         self.mesh, self.stopwatch = None, None      # stopwatch: has note(seconds, entries) and is told of the pair part of every step
         self.constant = 0.0
         if settings is not None and settings.method == "dsf":
@@ -132,7 +133,8 @@ class Forces:
         if pair is None or ghosts is None:
             return None
         start, wait, send, add = ghosts
-        return StepCalls(start, wait, charges, *pair, [setting_out, *legs, [*send, *end, *add]], net, removed)
+        near, far, fetch, deliver = pair
+        return StepCalls(start, wait, charges, near, far, [[*setting_out, *fetch], *legs, [*deliver, *send, *end, *add]], net, removed)
 
     def _legs(self, observe):
         """Parts of the mesh's work that go in between those of the pair part."""

@@ -12,12 +12,13 @@ import numpy as np
 from ..core.errors import InputError
 from ..kernels import neighbours, pair_slots
 from ..kernels.coefficients import ewald_polynomials, exp2_polynomial
+from ..kernels.mesh import add_points, clear
 from ..kernels.neighbours_simd import builder
 from ..kernels.pair_kernels import pair_kernel
 from ..kernels.pair_source import scratch
 from ..kernels.simd import choose_path
 from ..kernels.work import add_work
-from ..parallel.threads import team_of
+from ..parallel.threads import Table, team_of
 from .pair_table import PairTable
 
 SHAPES = {"double": {"plain": (1, 1), "avx2": (2, 1), "avx512": (2, 2)},           # path -> (rows of j in a vector, vectors at once)
@@ -95,6 +96,7 @@ class PairForces:
         self.inner_skin = INNER * self.skin
         self._observed, self._shift = np.zeros(8), np.zeros((1, 3))
         self.threads, self._team = int(threads), team_of(int(threads))
+        self._tables, self._observed_parts = [Table(self._team) for _ in range(2)], np.zeros((self.threads, 8))
         self._scratch = [scratch(plan) for _ in range(self.threads)]
         self._slots = self._owned_slots = self._receiving = self._clusters = self.list_length = 0
         self._reserve(64)
@@ -291,29 +293,46 @@ class PairForces:
                 self._parameters, self._partners, *self._units, *self._numbers, force, observed, *work)
 
     def calls(self, state, parts=1):
-        """(calls that take the inner parts of the lists, those that take the whole lists) of `compute` in so many parts without an observation, each a list of (kernel, arguments), for one
-        thread; None without particles."""
-        if not self._clusters or self._team is not None or self.box.tilted:
+        """(calls that take the inner parts of the lists, those that take the whole lists, what is called before them, and what after) of `compute` in so many parts without an observation, each
+        a list of (kernel, arguments); None without particles. Of several threads only in one part, and they must be awake."""
+        if not self._clusters or self.box.tilted or self._team is not None and parts > 1:
             return None
-        ways, cuts, found = self._ways(state), self._cuts(parts), []
+        ways = self._ways(state)
+        if self._team is not None:
+            return self._calls_by_threads(ways)
+        cuts, found = self._cuts(parts), []
         for self._reach in (self._inner_end, self._pointer[1:]):
             found.append([(self.kernel, self._arguments(k == 0, k == parts - 1, ways, False, *cuts[k:k + 2], self._force, self._observed, self._scratch[0])) for k in range(parts)])
-        return found
+        return *found, [], []
+
+    def _calls_by_threads(self, ways):
+        team, edges, received = self._team, self._edges(), slice(4 * self._receiving, 4 * self._slots + 4)
+        force, found = [self._force, *self._others], []
+        for table, self._reach in zip(self._tables, (self._inner_end, self._pointer[1:])):
+            parts = [[(self.kernel, self._arguments(False, False, ways, False, *edges[k:k + 2], force[k], self._observed_parts[k], self._scratch[k]))] for k in range(team.size)]
+            for k in range(1, team.size):
+                parts[k].insert(0, (clear, (force[k][received],)))
+            found.append(table.calls(parts))
+        fetch, deliver = ([(self.kernel, self._arguments(fetch, not fetch, ways, False, 0, 0, self._force, self._observed, self._scratch[0]))] for fetch in (True, False))
+        return *found, fetch, [*((add_points, (self._force[received], other[received])) for other in self._others), *deliver]
+
+    def _edges(self):
+        """[threads + 1] clusters that part the list into equal work."""
+        team, work = self._team, self._work()
+        return [0, *np.searchsorted(work, team.edges(int(work[-1]))[1:-1]).tolist(), self._clusters]
 
     def _by_threads(self, rows, observe):
         """Clusters in parts of equal work; sums of the parts in their order."""
         def alone(fetch, deliver):              # no clusters: only the way in or out
             self._part(fetch, deliver, rows, False, 0, 0, self._force, self._observed, self._scratch[0])
         alone(True, False)
-        team, work = self._team, self._work()
-        edges = np.searchsorted(work, team.edges(int(work[-1])))
-        edges[0], edges[-1] = 0, self._clusters
-        force, observed, received = [self._force, *self._others], np.zeros((team.size, 8)), slice(4 * self._receiving, 4 * self._slots + 4)
+        team, edges = self._team, self._edges()
+        force, observed, received = [self._force, *self._others], self._observed_parts, slice(4 * self._receiving, 4 * self._slots + 4)
 
         def part(k):
             if k:
                 force[k][received] = 0.0
-            self._part(False, False, rows, observe, int(edges[k]), int(edges[k + 1]), force[k], observed[k], self._scratch[k])
+            self._part(False, False, rows, observe, *edges[k:k + 2], force[k], observed[k], self._scratch[k])
         team.run(part)
         for other in self._others:
             self._force[received] += other[received]

@@ -9,6 +9,7 @@ from ..core.units import COULOMB
 from ..kernels import calls_of, entry
 from ..kernels import mesh as kernels
 from ..kernels.integrate import take_off
+from ..kernels.mesh import add_rows
 from ..kernels.mesh_simd import make_gather, make_spread
 from ..kernels.round_trip import round_trip
 from ..kernels.simd import choose_path
@@ -16,7 +17,7 @@ from ..kernels.splines import axis_sums, spline_table
 from ..parallel.mesh import DistributedMesh, run
 from ..parallel.reduce import ordered_sum
 from ..parallel.serial import SerialComm
-from ..parallel.threads import team_of
+from ..parallel.threads import Table, team_of
 from . import oblique
 from .coulomb import MeshResult, self_energy
 
@@ -39,8 +40,8 @@ class Spme:
         lower, upper = (np.zeros(3), box.lengths) if domain is None else (domain.lower, domain.upper)
         self.path, self._team = choose_path(path), team_of(int(threads))
         self.mesh = DistributedMesh(self.comm, settings.mesh, settings.order, box.lengths, lower, upper, self.margin * box.slant, self.path,
-                                    real=mesh_type(precision, self.path))
-        self.spread, self.gather = _loops(settings.order, self.path, self.mesh.brick, self._team)
+                                    real=mesh_type(precision, self.path), team=self._team)
+        self.spread, self.gather = _loops(settings.order, self.path, self.mesh, self._team)
         self.influence = np.zeros(self.mesh.fft.spectrum_shape)
         self._factors = self.influence.reshape(-1).astype(self.mesh.fft.real, copy=False)
         self.rescale(box)
@@ -115,7 +116,7 @@ class Spme:
         """Lists of (kernel, arguments), where a step without an observation calls no more than kernels; None elsewhere: (charges, what follows at once, `legs`, `finish`), and the net force
         (3,) and whether it is to be taken off."""
         n, mesh = state.n_owned, self.mesh
-        if self._team is not None or self.path == "plain" or self.box.tilted:
+        if self.path == "plain" or self.box.tilted:
             return None
         if self._calls is None:
             self._calls = self._lasting_calls()
@@ -124,13 +125,15 @@ class Spme:
         setting_out, *legs, end = self._calls
         if len(self.charge) < n:
             self.charge = np.empty(int(1.2 * n) + 16)
-        charges = self.spread.kernel, self.spread.arranged(state.position, state.species, self.kinds.charge, n, self.charge, mesh.brick.points)
-        forces = self.gather.kernel, self.gather.arranged(state.position, self.charge, n, mesh.brick.potential, state.force, self._net)
-        return charges, setting_out, legs, [*end, forces], self._net, self.remove_net_force
+        charges, = self.spread.calls(state.position, state.species, self.kinds.charge, n, self.charge, mesh.brick.points)
+        forces = self.gather.calls(state.position, self.charge, n, mesh.brick.potential, state.force, self._net)
+        return charges, setting_out, legs, [*end, *forces], self._net, self.remove_net_force
 
     def _lasting_calls(self):
         """What of `calls` stays until the bricks change: lists, None in place of one that is not made of kernels alone."""
         mesh = self.mesh
+        if self._team is not None:
+            return [calls_of(mesh.setting_out), calls_of(mesh.straight(self._factors))]
         if self.comm.size == 1:
             trip = mesh.trip_arguments(self._factors)
             return [[], trip and [(round_trip, trip)]]
@@ -142,7 +145,7 @@ class Spme:
         """Collective. The domain of this rank reaches from `lower` to `upper` (3,), upright coordinates in angstrom, from here on."""
         self.mesh.place(self.box.lengths, lower, upper)
         self._calls = None
-        self.spread, self.gather = _loops(self.settings.order, self.path, self.mesh.brick, self._team)
+        self.spread, self.gather = _loops(self.settings.order, self.path, self.mesh, self._team)
 
     def _report_outside(self, state):
         lost = state.id[:state.n_owned][self.mesh.brick.misses(self.box.upright(state.position[:state.n_owned]))]
@@ -179,38 +182,52 @@ class Spme:
         return total[:3]
 
 
-def _loops(order, path, brick, team=None):
-    """spread(position, species, species_charge, n, charge, points) and gather(position, charge, n, points, out, net) of a path for one brick, on one thread or on those
+def _loops(order, path, mesh, team=None):
+    """spread(position, species, species_charge, n, charge, points) and gather(position, charge, n, points, out, net) of a path for the brick of a DistributedMesh, on one thread or on those
     of a `team`."""
-    loops = _single_loops(order, path, brick)
-    return loops if team is None else _shared_loops(*loops, brick, team)
+    loops = _single_loops(order, path, mesh.brick)
+    return loops if team is None else (SharedSpread(loops[0], mesh, team), SharedGather(loops[1], team))
 
 
-def _shared_loops(spread, gather, brick, team):
-    """The same of particles in parts, each spread on a mesh of its own; the meshes are added in the order of parts."""
-    meshes, outside = [np.empty_like(brick.points) for _ in range(1, team.size)], [0] * team.size
-    nets = np.zeros((team.size, 3))
+class SharedSpread:
+    """Of particles in parts, each on a layer of the brick, which the mesh adds."""
 
-    def shared_spread(position, species, species_charge, n, charge, points):
-        edges = team.edges(n)
+    def __init__(self, spread, mesh, team):
+        self._spread, self._mesh, self._team, self._table = spread, mesh, team, Table(team, counted=True)
+
+    def _given(self, position, species, species_charge, n, charge):
+        edges = self._team.edges(n).tolist()
+        return [(position[a:b], species[a:b], species_charge, b - a, charge[a:b], layer) for a, b, layer in zip(edges[:-1], edges[1:], self._mesh.layers)]
+
+    def __call__(self, position, species, species_charge, n, charge, points):
+        given, outside = self._given(position, species, species_charge, n, charge), [0] * self._team.size
 
         def part(k):
-            mesh, rows = points if k == 0 else meshes[k - 1], slice(edges[k], edges[k + 1])
-            outside[k] = spread(position[rows], species[rows], species_charge, int(edges[k + 1] - edges[k]), charge[rows], mesh)
-        team.run(part)
-        for mesh in meshes:
-            points += mesh
+            outside[k] = self._spread(*given[k])
+        self._team.run(part)
         return sum(outside)
 
-    def shared_gather(position, charge, n, points, out, net):
-        edges = team.edges(n)
+    def calls(self, position, species, species_charge, n, charge, points):
+        return self._table.calls([self._spread.calls(*given) for given in self._given(position, species, species_charge, n, charge)])
 
-        def part(k):
-            rows = slice(edges[k], edges[k + 1])
-            gather(position[rows], charge[rows], int(edges[k + 1] - edges[k]), points, out[rows], nets[k])
-        team.run(part)
-        net[:] = nets.sum(axis=0)
-    return shared_spread, shared_gather
+
+class SharedGather:
+    """Of particles in parts; net forces are added in the order of parts."""
+
+    def __init__(self, gather, team):
+        self._gather, self._team, self._nets, self._table = gather, team, np.zeros((team.size, 3)), Table(team)
+
+    def _given(self, position, charge, n, points, out):
+        edges = self._team.edges(n).tolist()
+        return [(position[a:b], charge[a:b], b - a, points, out[a:b], net) for a, b, net in zip(edges[:-1], edges[1:], self._nets)]
+
+    def __call__(self, position, charge, n, points, out, net):
+        given = self._given(position, charge, n, points, out)
+        self._team.run(lambda k: self._gather(*given[k]))
+        add_rows(self._nets, net)
+
+    def calls(self, position, charge, n, points, out, net):
+        return [*self._table.calls([self._gather.calls(*given) for given in self._given(position, charge, n, points, out)]), (add_rows, (self._nets, net))]
 
 
 def _single_loops(order, path, brick):
@@ -237,3 +254,7 @@ class Loop:
         if self._entry is None:
             self._entry = entry(self.kernel, *given)
         return self._entry(*given)
+
+    def calls(self, *given):
+        """[(kernel, arguments)]."""
+        return [(self.kernel, self.arranged(*given))]

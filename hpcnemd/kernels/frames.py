@@ -25,6 +25,14 @@ def invoke(typing, address, frame):
     return types.int32(types.int64, types.int64), code
 
 
+@intrinsic
+def word(typing, address):
+    """The int64 at an address."""
+    def code(context, builder, sig, args):
+        return builder.load(builder.inttoptr(args[0], _I64.as_pointer()), typ=_I64)
+    return types.int64(types.int64), code
+
+
 def _word_count(kind):
     return 5 + 2 * kind.ndim if isinstance(kind, types.Array) else 1
 

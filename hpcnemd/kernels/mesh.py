@@ -153,10 +153,26 @@ def unpack_planes(message, planes, ny, nz, rows, columns, brick):
             at += columns
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy")
 def clear(points):
     """All of a flat mesh is 0."""
     points[:] = 0.0
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def add_points(points, others):
+    """A flat mesh += another of the same size."""
+    for k in range(points.size):
+        points[k] += others[k]
+
+
+@njit(cache=True, error_model="numpy")
+def add_rows(rows, total):
+    """total (k,) = the sum of rows (m, k), in their order."""
+    for k in range(total.size):
+        total[k] = rows[0, k]
+        for m in range(1, len(rows)):
+            total[k] += rows[m, k]
 
 
 @inner(fastmath=FAST)
@@ -180,7 +196,7 @@ def lay_planes(source, source_planes, source_ny, source_nz, planes, first_y, fir
             y = y + 1 if y + 1 < ny else 0
 
 
-@njit(cache=True, error_model="numpy", fastmath=FAST)
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST)
 def add_planes(source, source_planes, source_ny, source_nz, planes, first_y, first_z, rows, columns, slab):
     """As `lay_planes`."""
     lay_planes(source, source_planes, source_ny, source_nz, planes, first_y, first_z, rows, columns, slab)
@@ -206,7 +222,7 @@ def lift_planes(slab, planes, first_y, first_z, rows, columns, target, target_pl
             y = y + 1 if y + 1 < ny else 0
 
 
-@njit(cache=True, error_model="numpy", fastmath=FAST)
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST)
 def take_planes(slab, planes, first_y, first_z, rows, columns, target, target_planes, target_ny, target_nz):
     """As `lift_planes`."""
     lift_planes(slab, planes, first_y, first_z, rows, columns, target, target_planes, target_ny, target_nz)

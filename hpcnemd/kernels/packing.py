@@ -280,27 +280,11 @@ def wrap_rows(position, image, n, lengths, dimensions):
                     image[i, axis] += 1
 
 
-def warm_up():
-    """Compiles every kernel here for the one signature that the program uses."""
-    rows, ids, species = np.zeros((1, 3)), np.zeros(1, np.int64), np.zeros(1, np.int32)
-    index, start, record = np.zeros(1, np.int64), np.zeros(2, np.int64), np.zeros((1, 5))
-    bits, counts = record.view(np.int64), np.ones(3, np.int64)
-    select_rows(rows, 1, rows, rows, rows, 1.0, 1.0, start, index)
-    pack_positions(rows, index, 0, 1, start, rows, rows.copy())
-    pack_ghosts(rows, ids, species, index, start, rows, record, bits)
-    unpack_ghosts(record, bits, 0, rows, ids, species)
-    add_rows(rows, index, 0, 1, rows.copy())
-    largest_displacement2(rows, rows, 1)
-    count_leavers(index, 0, counts)
+def warm_up_leavers():
+    """Compiles what only ranks that share particles call."""
+    rows, image, ids, species, index, counts = np.zeros((1, 3)), np.zeros((1, 3), np.int32), np.zeros(1, np.int64), np.zeros(1, np.int32), np.zeros(1, np.int64), np.ones(1, np.int64)
     leaver = np.zeros((1, LEAVER))
     leavers = leaver, leaver.view(np.int64), leaver.view(np.int32)
-    pack_leavers(index, 0, counts, ids, species, rows, rows, np.zeros((1, 3), np.int32), index, *leavers)
-    settle_arrivals(1, index, *leavers, ids, species, rows, rows, np.zeros((1, 3), np.int32))
-    find_owners(rows, 1, np.zeros(2), np.zeros(2), np.zeros(2), index)
-    cell_keys(rows, 1, rows[0], rows[0], counts, index)
-    order_rows(index, ids, 1, start, index.copy())
-    take_rows(index, 1, ids, species, rows, rows, np.zeros((1, 3), np.int32))
-    id_sums(ids, 1, counts)
-    count_broken(rows, rows, 1, rows[0])
-    count_outside(rows, 1, rows[0], rows[0])
-    wrap_rows(rows, np.zeros((1, 3), np.int32), 1, np.ones(3), 3)
+    count_leavers(index, 0, counts)
+    pack_leavers(index, 0, counts, ids, species, rows, rows, image, index, *leavers)
+    settle_arrivals(1, index, *leavers, ids, species, rows, rows, image)

@@ -191,12 +191,12 @@ def transform(work, n, width, factors, twiddle, direction):
 
 
 @inner
-def _lines(data, outer, n, inner, factors, twiddle, direction, work):
-    """As `lines`, for those who have an entry from Python themselves."""
+def _lines(data, outer, n, inner, begin, end, factors, twiddle, direction, work):
+    """As `lines`, for the columns [begin, end) and those who have an entry from Python themselves."""
     most = width_of(n)
     for a in range(outer):
-        for first in range(0, inner, most):
-            at, count = a * n * inner + first, min(most, inner - first)
+        for first in range(begin, end, most):
+            at, count = a * n * inner + first, min(most, end - first)
             whole, width = count // LANES * LANES, (count + LANES - 1) // LANES * LANES
             for k in range(n):
                 if whole < width:
@@ -216,7 +216,7 @@ def _lines(data, outer, n, inner, factors, twiddle, direction, work):
 @njit(cache=True, error_model="numpy")
 def lines(data, outer, n, inner, factors, twiddle, direction, work):
     """Transforms the middle axis of the complex numbers data (outer, n, inner / 2), flat, as `inner` numbers a row, in place."""
-    _lines(data, outer, n, inner, factors, twiddle, direction, work)
+    _lines(data, outer, n, inner, 0, inner, factors, twiddle, direction, work)
 
 
 @inner
@@ -233,6 +233,18 @@ def multiply(spectrum, influence):
     _multiply(spectrum, influence)
 
 
+@njit(cache=True, nogil=True, error_model="numpy")
+def columns(data, influence, n, inner, begin, end, factors, twiddle, direction, work):
+    """Transforms the first axis of the complex numbers data (n, inner / 2), flat, as `inner` numbers a row, in the columns [begin, end) of them, times `influence` (n inner / 2,) before where
+    that is not empty; in place."""
+    if influence.size:
+        for k in range(n):
+            for q in range(k * inner + begin, k * inner + end, 2):
+                data[q] *= influence[q // 2]
+                data[q + 1] *= influence[q // 2]
+    _lines(data, 1, n, inner, begin, end, factors, twiddle, direction, work)
+
+
 @inner
 def transform_mesh(direction, slab, influence, nx, ny, nz, modes, spectrum, along_x, fx, tx, fy, ty, fz, tz, factor, work):
     """FORWARD: real mesh (nx, ny, nz) to spectrum (nx, ny, modes = nz // 2 + 1) as pairs of numbers, both flat: along z and y, and where along_x is 1 (not 0) along x.
@@ -242,8 +254,8 @@ def transform_mesh(direction, slab, influence, nx, ny, nz, modes, spectrum, alon
     rows, most, zero, half = nx * ny, width_of(nz), work.dtype.type(0.0), work.dtype.type(0.5)
     if direction == BACKWARD:
         _multiply(spectrum, influence)
-        _lines(spectrum, along_x, nx, 2 * ny * modes, fx, tx, direction, work)
-        _lines(spectrum, nx, ny, 2 * modes, fy, ty, direction, work)
+        _lines(spectrum, along_x, nx, 2 * ny * modes, 0, 2 * ny * modes, fx, tx, direction, work)
+        _lines(spectrum, nx, ny, 2 * modes, 0, 2 * modes, fy, ty, direction, work)
     for k in range(0, LANES, 2):
         work[k], work[k + 1] = -1.0, 1.0
     turn = load(work, 0)
@@ -326,11 +338,11 @@ def transform_mesh(direction, slab, influence, nx, ny, nz, modes, spectrum, alon
                 for z in range(nz):
                     slab[(first + lane) * nz + z] = factor * work[o + width * z + lane]
     if direction == FORWARD:
-        _lines(spectrum, nx, ny, 2 * modes, fy, ty, direction, work)
-        _lines(spectrum, along_x, nx, 2 * ny * modes, fx, tx, direction, work)
+        _lines(spectrum, nx, ny, 2 * modes, 0, 2 * modes, fy, ty, direction, work)
+        _lines(spectrum, along_x, nx, 2 * ny * modes, 0, 2 * ny * modes, fx, tx, direction, work)
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy")
 def real_mesh(direction, slab, influence, nx, ny, nz, modes, spectrum, along_x, fx, tx, fy, ty, fz, tz, factor, work):
     """As `transform_mesh`."""
     transform_mesh(direction, slab, influence, nx, ny, nz, modes, spectrum, along_x, fx, tx, fy, ty, fz, tz, factor, work)

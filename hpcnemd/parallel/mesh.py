@@ -16,6 +16,7 @@ from ..kernels.simd import choose_path
 from .persistent import COLLECT, DEPOSIT, TURN, TURN_BACK, Messages
 from .serial import SerialComm
 from .shared_memory import open_channels
+from .threads import Shares, joined
 
 NOTHING = {np.dtype(real): np.empty(0, real) for real in (np.float64, np.float32)}
 SMALL = 3000            # mesh points that ranks may transform beyond their share, rather than exchange them three times more
@@ -33,9 +34,10 @@ def cut(points, ranks):
 
 class SlabFFT:
     """Real three-dimensional transform: rank r holds real [x0:x1, :, :] and spectrum [:, y0:y1, :nz // 2 + 1], both possibly empty.
-    `path`: one of kernels.simd.PATHS or "auto"; numpy transforms where it is plain. `real`: type of the mesh, float64 or float32 (complex64 spectra)."""
+    `path`: one of kernels.simd.PATHS or "auto"; numpy transforms where it is plain. `real`: type of the mesh, float64 or float32 (complex64 spectra). `team`: a Team of threads, among which
+    vector code shares out planes and columns; the bits depend on the planes of a thread where a plane has an odd number of rows."""
 
-    def __init__(self, shape, comm, path="auto", real=np.float64):
+    def __init__(self, shape, comm, path="auto", real=np.float64, team=None):
         self.shape, self.comm, self.real = tuple(int(n) for n in shape), comm, np.dtype(real)
         kind = np.complex64 if self.real == np.float32 else np.complex128
         nx, ny, nz = self.shape
@@ -51,7 +53,10 @@ class SlabFFT:
         if self.vector:
             self.plans = [array for points in self.shape for array in transform.plan(points, self.real)]
             self.work = transform.workspace(max(self.shape), self.real)
-            self._sizes, self.factor = (self.nx, ny, nz, self.modes), self.real.type(1.0 / (nx * ny * nz))
+            self._sizes, self.factor = (ny, nz, self.modes), self.real.type(1.0 / (nx * ny * nz))
+        self.team, self._slab = team if self.vector else None, None
+        if self.team is not None:
+            self._works = [self.work, *(transform.workspace(max(self.shape), self.real) for _ in range(1, team.size))]
         if comm.size > 1:
             open_channels(comm)
             self._half = np.empty((self.nx, ny, self.modes), kind)
@@ -65,16 +70,15 @@ class SlabFFT:
             self._blocks = [(a, b, block) for a, b, block in zip(y_edges[:-1], y_edges[1:], from_y)]
             to_x, to_y = ([(block, r) for r, block in enumerate(blocks) if r != rank] for blocks in (from_x, from_y))
             self._turn, self._turn_back = Messages(comm, to_x, to_y, TURN), Messages(comm, to_y, to_x, TURN_BACK)
-            self._slab = None
 
     def forward(self, slab):
         """Collective. Spectrum (nx, own y, nz // 2 + 1) complex of a slab (own x, ny, nz): a buffer of this object, the next call overwrites it."""
         spectrum = self.spectrum
-        if self.comm.size == 1 and self.vector:
-            self._real(transform.FORWARD, slab, None, self.flat, 1)()
-        elif self.comm.size > 1:
+        if self.comm.size > 1 or self.team is not None:
             there, across, *_ = self.legs(slab)
             run(there + across)
+        elif self.vector:
+            self._real(transform.FORWARD, slab, None, self.flat, 1)()
         else:
             np.fft.rfft(slab, axis=2, out=spectrum)
             np.fft.fft(spectrum, axis=1, out=spectrum)
@@ -84,38 +88,69 @@ class SlabFFT:
     def backward(self, spectrum, slab, influence=None):
         """Collective. The inverse of `forward`, normalised, into `slab`, of the spectrum times `influence` (flat, one for each of its numbers); `spectrum` must be
         the buffer that `forward` returned, and is spoiled."""
-        if self.comm.size == 1 and self.vector:
-            self._real(transform.BACKWARD, slab, influence, self.flat, 1)()
-            return slab
-        if influence is not None:
-            transform.multiply(self.flat, influence)
-        if self.comm.size > 1:
-            *_, back, home = self.legs(slab)
+        if self.comm.size > 1 or self.team is not None:
+            *_, back, home = self.legs(slab, influence)
             run(back + home)
+        elif self.vector:
+            self._real(transform.BACKWARD, slab, influence, self.flat, 1)()
         else:
+            if influence is not None:
+                transform.multiply(self.flat, influence)
             np.fft.ifft(spectrum, axis=0, out=spectrum)
             np.fft.ifft(spectrum, axis=1, out=spectrum)
             np.fft.irfft(spectrum, n=self.shape[2], axis=2, out=slab)
         return slab
 
     def _real(self, direction, slab, influence, spectrum, along_x):
-        return Call(transform.real_mesh, direction, slab.reshape(-1), NOTHING[self.real] if influence is None else influence, *self._sizes, spectrum, along_x, *self.plans,
+        return Call(transform.real_mesh, direction, slab.reshape(-1), NOTHING[self.real] if influence is None else influence, self.nx, *self._sizes, spectrum, along_x, *self.plans,
                     self.factor, self.work)
 
-    def legs(self, slab):
-        """On several ranks, (there, across, back, home): lists of things to be done, which are `forward` and `backward` when each is called in turn. Messages set out at the ends of
-        `there` and `back`, and are waited for at the beginnings of `across` and `home`."""
-        if self._slab is not slab:
-            self._slab, lines = slab, (1, self.shape[0], 2 * self.ny * self.modes)
-            half = self._rows.reshape(-1)
-            if self.vector:
+    def legs(self, slab, influence=None):
+        """On several ranks or with a team, (there, across, back, home): lists of things to be done, which are `forward` and `backward` when each is called in turn. Messages set out at the ends
+        of `there` and `back`, and are waited for at the beginnings of `across` and `home`."""
+        if self._slab is None or self._slab[0] is not slab or self._slab[1] is not influence:
+            self._slab, alone = (slab, influence), self.comm.size == 1
+            half = self.flat if alone else self._rows.reshape(-1)
+            if self.team is not None:
+                out, back, along, return_along = self._shared_legs(slab, influence, half)
+            elif self.vector:
                 out, back = self._real(transform.FORWARD, slab, None, half, 0), self._real(transform.BACKWARD, slab, None, half, 0)
-                along, return_along = (Call(transform.lines, self.flat, *lines, *self.plans[:2], way, self.work) for way in (transform.FORWARD, transform.BACKWARD))
+                sizes = 1, self.shape[0], 2 * self.ny * self.modes
+                along, return_along = (Call(transform.lines, self.flat, *sizes, *self.plans[:2], way, self.work) for way in (transform.FORWARD, transform.BACKWARD))
             else:
                 out, back, along, return_along = self._plain_legs(slab)
-            pack, unpack = ([Call(kernel, self._rows, *block) for block in self._blocks] for kernel in (transform.pack_rows, transform.unpack_rows))
-            self._legs = [out, *pack, self._turn.starting], [self._turn.waiting, along], [return_along, self._turn_back.starting], [self._turn_back.waiting, *unpack, back]
+            scale = [] if influence is None or self.team is not None else [Call(transform.multiply, self.flat, influence)]
+            if alone:
+                self._legs = [out], [along], [*scale, return_along], [back]
+            else:
+                pack, unpack = ([Call(kernel, self._rows, *block) for block in self._blocks] for kernel in (transform.pack_rows, transform.unpack_rows))
+                self._legs = ([out, *pack, self._turn.starting], [self._turn.waiting, along],
+                              [*scale, return_along, self._turn_back.starting], [self._turn_back.waiting, *unpack, back])
         return self._legs
+
+    def planes(self, k):
+        """(first, end) of the slab's planes that are thread k's."""
+        edges = self.team.edges(self.nx)
+        return int(edges[k]), int(edges[k + 1])
+
+    def _shared_legs(self, slab, influence, half):
+        """Of a team: planes along z and y, columns along x."""
+        ny, nz = self.shape[1:]
+        inner, each, nothing = 2 * self.ny * self.modes, transform.width_of.py_func(self.shape[0]), NOTHING[self.real]
+        edges = np.minimum(self.team.edges(-(-inner // each)) * each, inner).tolist()
+
+        def across(direction, factors):
+            return Shares(self.team, [[Call(transform.columns, self.flat, factors, self.shape[0], inner, *edges[k:k + 2], *self.plans[:2], direction, work)]
+                                      for k, work in enumerate(self._works)], "columns")
+
+        def flat(direction):
+            lists = []
+            for k, work in enumerate(self._works):
+                first, end = self.planes(k)
+                lists.append([Call(transform.real_mesh, direction, slab.reshape(-1)[first * ny * nz:end * ny * nz], nothing, end - first, *self._sizes,
+                                   half[2 * first * ny * self.modes:2 * end * ny * self.modes], 0, *self.plans, self.factor, work)])
+            return Shares(self.team, lists, "planes")
+        return flat(transform.FORWARD), flat(transform.BACKWARD), across(transform.FORWARD, nothing), across(transform.BACKWARD, nothing if influence is None else influence)
 
     def _plain_legs(self, slab):
         half, spectrum = self._half, self.spectrum
@@ -180,16 +215,17 @@ class DistributedMesh:
     """Bricks, slabs and their traffic over one communicator. `shape` (3,) mesh points, `order` of the splines, `lengths` (3,) angstrom,
     `lower`, `upper` (3,) of this rank's domain, `margin` (3,) angstrom that particles may lie outside it, all in upright coordinates; `path` as in
     SlabFFT. `whole`: every rank has all planes in its slab (default: see `repeated`). `share`: of sums over this rank's slab or spectrum, what it adds to
-    those over all ranks. `real`: type of the slabs, their spectrum and the bricks' potentials (charges in bricks and messages are float64). Collective."""
+    those over all ranks. `real`: type of the slabs, their spectrum and the bricks' potentials (charges in bricks and messages are float64). `team`: as of SlabFFT. Collective."""
 
-    def __init__(self, comm, shape, order, lengths, lower, upper, margin, path="auto", whole=None, real=np.float64):
+    def __init__(self, comm, shape, order, lengths, lower, upper, margin, path="auto", whole=None, real=np.float64, team=None):
         open_channels(comm)
         self.comm, self.shape, self._real = comm, np.asarray(shape, dtype=np.int64), real
         self.order, self.margin = order, margin
         self.whole = repeated(shape, comm.size) if whole is None else whole
         self.share = 1.0 if comm.rank == 0 or not self.whole else 0.0
-        self.fft = SlabFFT(shape, SerialComm() if self.whole else comm, path, real)
+        self.fft = SlabFFT(shape, SerialComm() if self.whole else comm, path, real, team)
         self.slab = np.zeros(self.fft.slab_shape, real)
+        self._threads = 1 if team is None else team.size
         self.place(lengths, lower, upper)
 
     def place(self, lengths, lower, upper):
@@ -206,12 +242,13 @@ class DistributedMesh:
         self._deposit = Messages(comm, [(p.message, p.rank) for p in from_bricks], [((self._packed[0] if self.whole else p).message, p.rank) for p in to_slabs], DEPOSIT)
         self._collect = None if self.whole else Messages(comm, [(p.message, p.rank) for p in to_slabs], [(p.message, p.rank) for p in from_bricks], COLLECT)
         piece, brick, fft = self._receives[comm.rank], self.brick, self.fft
+        self.layers = [brick.points, *(np.empty_like(brick.points) for _ in range(1, self._threads))]
         self._ways()
-        if self.whole and fft.vector:
+        if self.whole and fft.vector and fft.team is None:
             self._there = (comm.size == 1, brick.points, piece.brick_planes, brick.ny, brick.nz, piece.slab_planes, piece.first_y, piece.first_z, piece.rows, piece.columns, self.slab,
                            self.slab.reshape(-1), fft.modes, fft.flat)
             self._back = (*fft.plans, fft.factor, fft.work, brick.potential)
-        self._trip = self._legs = None
+        self._trip = self._legs = self._straight = None
 
     def _piece(self, brick, x0, x1, rank):
         """What a brick and the slab [x0, x1) share, or None: see `_Piece`."""
@@ -223,7 +260,7 @@ class DistributedMesh:
                       np.empty(len(planes) * int(brick[4]) * int(brick[5])))
 
     def send(self):
-        """What other ranks need of this rank's brick sets out: the brick stays as it is until `deposit`."""
+        """To be called when the charges are in the brick, one layer of it for each thread: what other ranks need of it sets out. It stays as it is until `deposit`."""
         run(self.setting_out)
 
     def deposit(self):
@@ -242,10 +279,15 @@ class DistributedMesh:
         """Lists of things to be done for `send`, `deposit` and `collect`."""
         brick, rank, own = self.brick, self.comm.rank, self._receives[self.comm.rank]
         shared = [piece for piece in self._receives if piece is not None]
-        self.setting_out = [Call(kernels.pack_planes, brick.points, p.brick_planes, brick.ny, brick.nz, p.rows, p.columns, p.message) for p in self._packed]
+        by_threads = self.comm.size == 1 and self.fft.team is not None
+        self.setting_out = [] if by_threads else [Call(kernels.add_points, brick.points, layer) for layer in self.layers[1:]]
+        self.setting_out += [Call(kernels.pack_planes, brick.points, p.brick_planes, brick.ny, brick.nz, p.rows, p.columns, p.message) for p in self._packed]
         self.setting_out.append(self._deposit.starting)
         self._laying = [self._deposit.waiting, Call(kernels.clear, self.slab.reshape(-1))]
         self._laying += [Call(kernels.add_planes, *self._source(p), p.slab_planes, p.first_y, p.first_z, p.rows, p.columns, self.slab) for p in shared]
+        if by_threads:
+            self._laying, self._lifting, self._arriving = [self._laid_by_threads(own)], [self._lifted_by_threads(own)], []
+            return
         taken = [own] if self.whole else shared
         self._lifting = [Call(kernels.take_planes, self.slab, p.slab_planes, p.first_y, p.first_z, p.rows, p.columns, *self._target(p)) for p in taken if p is not None]
         self._arriving = []
@@ -254,17 +296,48 @@ class DistributedMesh:
             self._arriving = [self._collect.waiting]
             self._arriving += [Call(kernels.unpack_planes, p.message, p.brick_planes, brick.ny, brick.nz, p.rows, p.columns, brick.potential) for p in self._packed]
 
+    def _of_thread(self, piece, k):
+        """(planes of the brick, planes of the slab) of a piece that are thread k's."""
+        first, end = self.fft.planes(k)
+        mine = (piece.slab_planes >= first) & (piece.slab_planes < end)
+        return piece.brick_planes[mine], piece.slab_planes[mine]
+
+    def _laid_by_threads(self, piece):
+        """The slab with the brick of a rank that is alone, to which its layers have been added in their order: it holds the planes of the mesh in theirs."""
+        brick, points, lists, size = self.brick, self.slab.reshape(len(self.slab), -1), [], self.brick.ny * self.brick.nz
+        for k in range(self.fft.team.size):
+            first, end = self.fft.planes(k)
+            of_brick, of_slab = self._of_thread(piece, k)
+            lists.append([Call(kernels.add_points, *(points[first * size:end * size] for points in (brick.points, layer))) for layer in self.layers[1:]])
+            lists[-1] += [Call(kernels.clear, points[first:end].reshape(-1)),
+                          Call(kernels.add_planes, brick.points, of_brick, brick.ny, brick.nz, of_slab, piece.first_y, piece.first_z, piece.rows, piece.columns, self.slab)]
+        return Shares(self.fft.team, lists, "planes")
+
+    def _lifted_by_threads(self, piece):
+        """The potential from the slab."""
+        brick, lists = self.brick, []
+        for k in range(self.fft.team.size):
+            of_brick, of_slab = self._of_thread(piece, k)
+            lists.append([Call(kernels.take_planes, self.slab, of_slab, piece.first_y, piece.first_z, piece.rows, piece.columns, brick.potential, of_brick, brick.ny, brick.nz)])
+        return Shares(self.fft.team, lists, "planes")
+
     def legs(self, influence):
-        """On several ranks and where kernels transform, `convolve` in parts: (there, across, back, home, end), lists of things to be done in turn. What a part begins with is waited for, and
+        """On several ranks or with a team, and where kernels transform, `convolve` in parts: (there, across, back, home, end), lists of things to be done in turn. What a part begins with is waited for, and
         was sent at the end of the part before, so that other work may be done between them. Where every rank has the whole mesh, `across`, `home` and `end` are empty."""
         if self._legs is None:
-            if self.whole:
+            if self.whole and self.fft.team is None:
                 there, back = ([Call(round_trip, leg, *self._there, influence, *self._back)] for leg in (THERE, BACK))
                 self._legs = self._laying + there, [], back, [], []
             else:
-                there, across, back, home = self.fft.legs(self.slab)
-                self._legs = self._laying + there, across, [Call(transform.multiply, self.fft.flat, influence), *back], home + self._lifting, self._arriving
+                there, across, back, home = self.fft.legs(self.slab, influence)
+                self._legs = self._laying + there, across, back, home + self._lifting, self._arriving
         return self._legs
+
+    def straight(self, influence):
+        """All `legs`, as one list."""
+        if self._straight is None:
+            self._straight = joined([thing for leg in self.legs(influence) for thing in leg])
+        return self._straight
 
     def convolve(self, influence, look=None):
         """Collective, after `send`. The brick's potential: `deposit`, the spectrum times `influence` (flat, one for each of its numbers; the same array in every call), `collect`. Returns
@@ -274,10 +347,13 @@ class DistributedMesh:
             found = look(spectrum) if look else None
             self.collect(self.fft.backward(spectrum, self.slab, influence))
             return found
-        if self.comm.size > 1:
+        if self.comm.size > 1 or self.fft.team is not None:
             there, across, back, home, end = self.legs(influence)
+            if look is None:
+                run(self.straight(influence))
+                return None
             run(there + across)
-            found = look(self.fft.spectrum) if look else None
+            found = look(self.fft.spectrum)
             run(back + home + end)
             return found
         if self._trip is None:

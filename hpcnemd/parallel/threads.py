@@ -1,6 +1,7 @@
 """Threads of one rank, for loops that are handed out in parts. The number of parts is that of the threads and never depends on who is free, and what each part has
 summed is added in the order of parts: a run repeats bit for bit."""
 import atexit
+import contextlib
 import functools
 import os
 import threading
@@ -8,7 +9,9 @@ import time
 
 import numpy as np
 
-from ..kernels.waiting import LINE, await_threads, await_work
+from ..kernels import calls_of
+from ..kernels.frames import WIDTH, Bound
+from ..kernels.waiting import LINE, STAY, TABLE, await_threads, await_work, share_out
 
 PATIENCE, DELAY = 1e-3, 12e-6       # seconds that a thread looks for work before it sleeps, and that it leaves to the calling one (see kernels.waiting)
 
@@ -19,7 +22,7 @@ class Team:
     def __init__(self, size):
         self.size = int(size)
         self._work, self._problems, self._number, self._open = None, [], 0, True
-        self._flags, self._asleep = np.zeros(LINE * self.size, np.int64), {}
+        self.flags, self._asleep = np.zeros(LINE * self.size, np.int64), {}
         looks = self._looks_per_second()
         self._patience, self._delay = int(PATIENCE * looks), int(DELAY * looks)
         self._wake = {k: threading.Lock() for k in range(1, self.size)}
@@ -34,31 +37,34 @@ class Team:
         """Of the quickest of a few bursts: this thread may lose its core in others."""
         flags, bursts = np.zeros(2 * LINE, np.int64), []
         await_threads(flags, 2, 0, 1)
+        await_work(flags, 2, 1, 0, 1, 1)
         flags[0] = 1
         for _ in range(20):
             start = time.perf_counter()
-            await_work(flags, 1, 0, 1, number)
+            await_work(flags, 2, 1, 0, 1, number)
             bursts.append(time.perf_counter() - start)
         return number / min(bursts)
 
     def _serve(self, k, lock):
         done = 0
         while True:
-            if not await_work(self._flags, k, done, self._patience, self._delay):
+            found, done = await_work(self.flags, self.size, k, done, self._patience, self._delay)
+            if not found:
                 self._asleep[k] = True
-                if self._flags[0] == done or self._asleep.pop(k, None) is None:         # nothing has come, or whoever brought it wakes this thread
+                if self.flags[0] == done or self._asleep.pop(k, None) is None:         # nothing has come, or whoever brought it wakes this thread
                     lock.acquire()
             if not self._open:
                 return
-            done = int(self._flags[0])
+            done = int(self.flags[0])
             try:
                 self._work(k)
             except BaseException as problem:        # told to the caller of `run`, which goes on waiting for the others
                 self._problems.append(problem)
 
     def _give(self, work):
-        self._work, self._number = work, self._number + 1
-        self._flags[0] = self._number
+        self._work, self._number = work, int(self.flags[0]) + 1
+        self.flags[TABLE] = 0
+        self.flags[0] = self._number
         for k, lock in self._wake.items():
             if self._asleep and self._asleep.pop(k, None):
                 lock.release()
@@ -70,10 +76,20 @@ class Team:
         try:
             work(0)
         finally:
-            await_threads(self._flags, self.size, self._number, self._patience)
+            await_threads(self.flags, self.size, self._number, self._patience)
         if self._problems:
             problem, self._problems = self._problems[0], []
             raise problem
+
+    @contextlib.contextmanager
+    def awake(self):
+        """While it is entered all threads look for work, as kernels.waiting.share_out wants them."""
+        self.flags[STAY] = 1
+        try:
+            self.run(lambda k: None)            # whoever was asleep, or about to, has been here since
+            yield
+        finally:
+            self.flags[STAY] = 0
 
     def close(self):
         """Ends the other threads; there is no `run` after it."""
@@ -86,6 +102,65 @@ class Team:
     def edges(self, number):
         """Rows [edges[k], edges[k + 1]) of `number` are part k: (size + 1,) int."""
         return np.arange(self.size + 1) * number // self.size
+
+
+class Shares:
+    """Things to be called, a list for each thread of a team, side by side. Two of one `cut` share out the same things alike: what a thread needs in the second, it has made itself in the first."""
+
+    def __init__(self, team, lists, cut):
+        self._team, self._lists, self.cut = team, lists, cut
+
+    @functools.cached_property
+    def calls(self):
+        """As of kernels.Call."""
+        lists, self._table = [calls_of(things) for things in self._lists], Table(self._team)       # kept: calls have but its address
+        return None if None in lists else self._table.calls(lists)
+
+    def __call__(self):
+        self._team.run(self._part)
+
+    def _part(self, k):
+        for thing in self._lists[k]:
+            thing()
+
+    def before(self, other):
+        """Both in one."""
+        return Shares(self._team, [[*mine, *others] for mine, others in zip(self._lists, other._lists)], self.cut)
+
+
+class Table:
+    """Kernels with their arguments for the threads of a team: see kernels.waiting. `counted`: the sum of what they return, int64 each, is wanted."""
+
+    def __init__(self, team, counted=False):
+        self._team, self._counted, self._bound, self._words = team, counted, [], None
+
+    def calls(self, lists):
+        """[(kernel, arguments)] of a call that has lists[k] = [(kernel, arguments)] called on thread k, in the place of those of before. Threads must be `awake` then."""
+        given = [call for calls in lists for call in calls]
+        if len(given) != len(self._bound) or any(bound.kernel is not kernel for bound, (kernel, _) in zip(self._bound, given)):
+            self._words = np.zeros((max(len(given), 1), WIDTH), np.int64)
+            self._bound = [Bound(kernel, arguments, words) for (kernel, arguments), words in zip(given, self._words)]
+            place = self._words.ctypes.data
+            rows = [(bound.address, place + 8 * WIDTH * r) for r, bound in enumerate(self._bound)]
+            self._table = np.array([*np.cumsum([0, *map(len, lists)]), *(value for row in rows for value in row)], np.int64)
+            self._calls = [(share_out, (self._team.flags, self._team.size, self._table.ctypes.data, self._counted))]
+        else:
+            self._table[:len(lists) + 1] = np.cumsum([0, *map(len, lists)])
+            for bound, (_, arguments) in zip(self._bound, given):
+                if bound.arguments is not arguments:
+                    bound.bind(arguments)
+        return self._calls
+
+
+def joined(things):
+    """The things to be called in turn, where Shares of one cut that follow each other are one."""
+    found = []
+    for thing in things:
+        if found and isinstance(thing, Shares) and isinstance(found[-1], Shares) and thing.cut == found[-1].cut:
+            found[-1] = found[-1].before(thing)
+        else:
+            found.append(thing)
+    return found
 
 
 @functools.cache

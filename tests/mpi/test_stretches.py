@@ -15,9 +15,9 @@ comm = MPI.COMM_WORLD
 pytestmark = pytest.mark.mpi
 
 
-def begun(system, drive="none"):
+def begun(system, drive="none", threads=1):
     """Hot enough for lists to be renewed and made anew, and ions to change ranks."""
-    sim = simulation(system, 1500.0, 2.0, comm=comm.Dup() if comm.size > 1 else SerialComm())
+    sim = simulation(system, 1500.0, 2.0, threads=threads, comm=comm.Dup() if comm.size > 1 else SerialComm())
     heat_bath(sim, 1500.0, "nose_hoover", {"none": Drive(), "current": Drive("constant_current", 0.02)}[drive])
     sim.start()
     return sim
@@ -49,6 +49,25 @@ def test_the_same_bits_as_one_by_one_and_through_mpi(coulomb, precision, small, 
         found.append((*numbers_of(sim), *(value for value in series.data.values() if isinstance(value, np.ndarray))))
     for other in found[1:]:
         assert all(np.array_equal(mine, theirs, equal_nan=True) for mine, theirs in zip(found[0], other))
+
+
+@pytest.mark.skipif(comm.size > 2, reason="more threads than these machines have cores")
+@pytest.mark.parametrize("small", [0, 10**9])
+def test_ranks_of_two_threads(small, monkeypatch):
+    """The forces of one thread but for rounding, whether the mesh is cut or whole, and steps in one call with the bits of steps made one by one."""
+    monkeypatch.setattr(mesh, "SMALL", small)
+    system = system_of("nacl", "nacl_tosi_fumi", (3, 3, 3), coulomb="spme", accuracy=1e-4, cutoff=6.5, skin=0.8)
+    found = []
+    for threads, one_by_one in ((1, False), (2, False), (2, True)):
+        sim = begun(system, "current", threads)
+        if one_by_one:
+            sim.hurrying = False
+        advance(sim, 40)
+        assert isinstance(sim.hurrying, Stretch) != one_by_one
+        found.append(numbers_of(sim))
+    alone, shared, slow = found
+    assert np.array_equal(alone[0], shared[0]) and np.abs(alone[3]).max() > 1.0 and np.abs(shared[3] - alone[3]).max() < 1e-7      # rounding has grown for 40 steps
+    assert all(np.array_equal(mine, theirs, equal_nan=True) for mine, theirs in zip(shared, slow))
 
 
 def test_ranks_stop_together_and_look_together():

@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from engines import advance, heat_bath, simulation
 from pair_oracle import folded, half_shell, make_forcefield, random_positions
 from pydantic import ValidationError
 
@@ -11,16 +12,21 @@ from hpcnemd.app.check import thread_problems
 from hpcnemd.core.box import Box
 from hpcnemd.core.errors import HpcnemdError
 from hpcnemd.core.state import State
+from hpcnemd.dynamics.drive import Drive
+from hpcnemd.dynamics.observers import Series
+from hpcnemd.dynamics.stretch import Stretch
 from hpcnemd.experiments.structures import Structure, load_structure
 from hpcnemd.experiments.system import forces_of, prepare_system
 from hpcnemd.experiments.tables import ParallelTable, StructureTable
 from hpcnemd.forces.forcefield import load_forcefield
 from hpcnemd.forces.pair import PairForces
+from hpcnemd.kernels import njit
 from hpcnemd.kernels.simd import available_paths
 from hpcnemd.parallel import threads
 from hpcnemd.parallel.domain import Domain, halo, scatter
+from hpcnemd.parallel.mesh import SlabFFT
 from hpcnemd.parallel.serial import SerialComm
-from hpcnemd.parallel.threads import Team, thread_problem
+from hpcnemd.parallel.threads import Table, Team, team_of, thread_problem
 
 
 def salt(precision, coulomb="spme"):
@@ -80,6 +86,79 @@ def test_threads_share_full_lists(precision, path):
             found.append((folded(state, owner), np.append(result.virial.ravel(), result[:2])))
     for force, sums in found:
         assert np.abs(force - found[0][0]).max() < 1e-9 * np.abs(force).max() and np.abs(sums - found[0][1]).max() < 1e-9 * np.abs(sums).max()
+
+
+@pytest.mark.parametrize("coulomb, precision, number", [("spme", "double", 2), ("spme", "mixed", 3), ("dsf", "double", 2)])
+def test_steps_made_several_in_one_call_have_the_bits_of_steps_made_one_by_one(coulomb, precision, number):
+    found = []
+    for one_by_one in (True, False):
+        sim = simulation(salt(precision, coulomb), 1500.0, 2.0, threads=number)
+        heat_bath(sim, 1500.0, drive=Drive("constant_current", 0.02))
+        sim.start()
+        if one_by_one:
+            sim.hurrying = False
+        series = Series(10, 7, 10, 2)
+        advance(sim, 100, (series,))
+        assert isinstance(sim.hurrying, Stretch) != one_by_one and sim.rebuilds > 2
+        found.append((sim.state.position, sim.state.velocity, sim.state.force[:sim.state.n_owned], sim.shared.kinetic, sim.shared.numbers,
+                      *(value for value in series.data.values() if isinstance(value, np.ndarray))))
+    assert all(np.array_equal(mine, theirs, equal_nan=True) for mine, theirs in zip(*found))
+
+
+@njit(no_cpython_wrapper=False)
+def write_down(values, k, value):
+    if value < 0:
+        raise MemoryError("no room")
+    values[k] = value
+    return 10 * value
+
+
+def test_kernels_of_a_table_are_called_on_their_threads_and_a_failure_is_told():
+    team, values = Team(3), np.zeros(4)
+    table, counting = Table(team), Table(team, counted=True)
+    with team.awake():
+        (kernel, arguments), = counting.calls([[(write_down, (values, 0, 1)), (write_down, (values, 1, 2))], [], [(write_down, (values, 2, 3))]])
+        for _ in range(2000):
+            values[:] = 0.0
+            assert kernel(*arguments) == 60 and values.tolist() == [1, 2, 3, 0]
+        (kernel, arguments), = counting.calls([[(write_down, (values, 0, 1))], [(write_down, (values, 3, 5))], [(write_down, (values, 2, 3))]])
+        assert kernel(*arguments) == 90 and values.tolist() == [1, 2, 3, 5]
+        for culprit in range(3):
+            calls = [[(write_down, (values, k, -1 if k == culprit else 7 + culprit))] for k in range(3)]
+            (kernel, arguments), = table.calls(calls)
+            with pytest.raises(MemoryError):
+                kernel(*arguments)
+            assert [values[k] for k in range(3) if k != culprit] == [7 + culprit] * 2         # the others have done theirs
+        (kernel, arguments), = table.calls([[(write_down, (values, k, 1))] for k in range(3)])
+        assert kernel(*arguments) == 0 and values.tolist() == [1, 1, 1, 5]
+        seen = []
+        team.run(seen.append)                               # Python's work in between
+        assert sorted(seen) == [0, 1, 2] and kernel(*arguments) == 0
+    until = time.monotonic() + 10.0
+    while len(team._asleep) < 2 and time.monotonic() < until:
+        time.sleep(0.002)
+    assert team._asleep == {1: True, 2: True}               # nobody looks for work for ever
+    with team.awake():
+        values[:] = 0.0
+        assert kernel(*arguments) == 0 and values.tolist() == [1, 1, 1, 0]
+    team.close()
+
+
+@pytest.mark.skipif(available_paths() == ["plain"], reason="the transform is made of vectors")
+@pytest.mark.parametrize("real", [np.float64, np.float32])
+@pytest.mark.parametrize("shape", [(12, 12, 12), (20, 14, 16), (1, 2, 8), (7, 3, 5), (2, 45, 22)])
+def test_threads_share_out_a_transform(shape, real):
+    """Also where there are more threads than planes; of an even number of rows a plane, with the bits of one thread."""
+    mesh, factors = np.random.default_rng(2).standard_normal(shape).astype(real), np.linspace(0.5, 1.5, shape[0] * shape[1] * (shape[2] // 2 + 1)).astype(real)
+    found = []
+    for team in (None, team_of(2), team_of(3)):
+        fft = SlabFFT(shape, SerialComm(), real=real, team=team)
+        spectrum = fft.forward(mesh.copy()).copy()
+        found.append((spectrum, fft.backward(fft.spectrum, np.empty(shape, real), factors)))
+    bound = 1e-14 if real == np.float64 else 1e-5
+    for spectrum, back in found[1:]:
+        assert np.abs(spectrum - found[0][0]).max() <= bound * np.abs(spectrum).max() and np.abs(back - found[0][1]).max() <= bound * np.abs(back).max()
+        assert shape[1] % 2 or np.array_equal(spectrum, found[0][0]) and np.array_equal(back, found[0][1])
 
 
 def test_every_part_runs_once_and_errors_reach_the_caller():

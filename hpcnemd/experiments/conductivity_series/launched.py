@@ -120,7 +120,7 @@ def _complete(folder, deck):
 def _run_teams(prepared, world, folder, todo, journal, progress, begun):
     """Collective. The points `todo` over teams of ranks."""
     size, shares = assign(prepared.work(), world.size, prepared.deck.parallel.ranks_per_replica, todo)
-    compile_parts(world, prepared.runs[todo[0]].system, size)
+    compile_parts(world, prepared.runs[todo[0]].system, size, prepared.deck.parallel.threads)
     compile_once(world, lambda: warm_up(prepared.runs[todo[0]]))        # teams that compile side by side could spoil the cache
     team = world.rank // size
     comm = world.Split(team, world.rank)

@@ -45,7 +45,7 @@ def run(prepared, layout, folder, text="", progress=None):
     """
     folder = Path(folder)
     begun = time.monotonic()
-    compile_parts(layout.world, prepared.system, layout.domain_comm.size)
+    compile_parts(layout.world, prepared.system, layout.domain_comm.size, prepared.deck.parallel.threads)
     compile_once(layout.world, lambda: warm_up(prepared))
     deck = prepared.deck
     flag = StopFlag().install()
