@@ -116,6 +116,8 @@ def compile_part(part, system, ranks=1, threads=1):
             table = np.zeros((0, shared_memory.COLUMNS), np.int64)
             shared_memory.post(table)
             shared_memory.take(table, 0, 1)
+            shared_memory.await_taken(table, 0, 1)
+            shared_memory.give_back(table)
             add_parts(np.zeros((2, 7)), np.zeros(7), 0, np.zeros(7))
     elif part == "ghosts":
         state = State.of(system.box, system.kinds, system.species, system.position)

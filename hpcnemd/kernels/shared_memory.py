@@ -2,6 +2,7 @@
 
 A channel carries one message at a time, from one process to another. Its `flag` lies in the sender's memory and gets the message's number when all of it is there, its `ack` in the
 receiver's, and gets the same number when it has been taken. Who waits looks again and again, which takes a fraction of what MPI needs for a message of the same node.
+Where the sender makes a message in the channel itself, or the receiver reads it there, nothing is copied: the one waits before (`await_taken`), the other says when it is done (`give_back`).
 A row of a table: see the columns; addresses are numbers."""
 from llvmlite import ir
 from numba import types
@@ -62,8 +63,9 @@ def post(table):
     """Send the messages of `table` (m, COLUMNS). Waits where a channel's message before has not been taken."""
     for k in range(len(table)):
         last = _arrived(table[k, COUNT])
-        _await(table[k, ACK], last, -1)
-        copy_bytes(table[k, DATA], table[k, LOCAL], table[k, BYTES])
+        if table[k, LOCAL] != table[k, DATA]:
+            _await(table[k, ACK], last, -1)
+            copy_bytes(table[k, DATA], table[k, LOCAL], table[k, BYTES])
         _announce(table[k, FLAG], last + 1)
         _announce(table[k, COUNT], last + 1)
 
@@ -76,7 +78,27 @@ def take(table, first, looks):
         number = _arrived(table[k, COUNT]) + 1
         if not _await(table[k, FLAG], number, looks):
             return k
-        copy_bytes(table[k, LOCAL], table[k, DATA], table[k, BYTES])
-        _announce(table[k, ACK], number)
-        _announce(table[k, COUNT], number)
+        if table[k, LOCAL] != table[k, DATA]:
+            copy_bytes(table[k, LOCAL], table[k, DATA], table[k, BYTES])
+            _announce(table[k, ACK], number)
+            _announce(table[k, COUNT], number)
     return len(table)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def await_taken(table, first, looks):
+    """Wait until the channels of `table` (m, COLUMNS), the first `first` of which are free, are so; for those whose messages are made in them. Returns as `take`."""
+    for k in range(first, len(table)):
+        if table[k, LOCAL] == table[k, DATA] and not _await(table[k, ACK], _arrived(table[k, COUNT]), looks):
+            return k
+    return len(table)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def give_back(table):
+    """The messages of `table` (m, COLUMNS) that are read where they came have been."""
+    for k in range(len(table)):
+        if table[k, LOCAL] == table[k, DATA]:
+            number = _arrived(table[k, COUNT]) + 1
+            _announce(table[k, ACK], number)
+            _announce(table[k, COUNT], number)

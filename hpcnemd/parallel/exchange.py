@@ -12,6 +12,7 @@ from ..kernels.packing import add_rows, count_outside, pack_ghosts, pack_positio
 from .launch import agree_on_errors
 from .migration import count_particles, name_ids
 from .persistent import FOLD, REFRESH, Messages
+from .shared_memory import channels_of
 
 HALO_TAG = 11
 ROUNDING = 1e-9                             # of an edge of a tilted cell
@@ -40,7 +41,6 @@ class HaloPlan:
         self.start = np.zeros(len(outgoing) + 1, np.int64)
         self.index = np.zeros(64, np.int64)
         self.ghost_start = {source: (0, 0) for source in self.sources}
-        self.buffer = np.zeros((64, 3))     # packed positions out, forces in
         self.record = np.zeros((64, 5))
         self.links = None                   # Links of the last halo, once refresh or fold has asked for them
 
@@ -79,7 +79,6 @@ def halo(domain, state):
         plan._grow("index", needed)
         select_rows(*near, plan.start, plan.index)
     plan._grow("record", needed)
-    plan._grow("buffer", needed)
     pack_ghosts(state.position, state.id, state.species, plan.index, plan.start, plan.shift, plan.record, plan.record.view(np.int64))
     received = _exchange_records(domain, plan)
     total = sum(len(record) for record in received.values())
@@ -137,13 +136,18 @@ class Links:
         self.position, self.force, self.rows = state.position, state.force, (n, state.n_ghost)
         ghosts = {source: slice(n + first, n + end) for source, (first, end) in plan.ghost_start.items()}
         others = [source for source in plan.sources if source != domain.rank]
-        self.segments = [(entry[1], entry[2], *plan.rows(entry), plan.buffer[slice(*plan.rows(entry))]) for entry in plan.others]
-        packed = [(rows, entry[0]) for (*_, rows), entry in zip(self.segments, plan.others)]
+        self.segments, packed, come, channels = [], [], [], channels_of(domain.comm)
+        for target, first_route, last_route in plan.others:
+            first, end = plan.rows((target, first_route, last_route))
+            outbox, inbox = channels.room((end - first, 3), float, target, REFRESH, True), channels.room((end - first, 3), float, target, FOLD, False)
+            self.segments.append((first_route, last_route, first, end, outbox, inbox))
+            packed.append((outbox, target))
+            come.append((inbox, target))
         positions, forces = ([(rows[ghosts[s]], s) for s in others] for rows in (self.position, self.force))
-        if before is not None and before.refresh.again(positions, packed) and before.fold.again(packed, forces):
+        if before is not None and before.refresh.again(positions, packed) and before.fold.again(come, forces):
             self.refresh, self.fold = before.refresh, before.fold
         else:
-            self.refresh, self.fold = Messages(domain.comm, positions, packed, REFRESH), Messages(domain.comm, packed, forces, FOLD)
+            self.refresh, self.fold = Messages(domain.comm, positions, packed, REFRESH), Messages(domain.comm, come, forces, FOLD)
         self.own = None if plan.own is None else (plan.own[1], plan.own[2], *plan.rows(plan.own), self.position[ghosts[domain.rank]], self.force[ghosts[domain.rank]])
         self.ghost_force = self.force[n:n + state.n_ghost]
 
@@ -175,7 +179,8 @@ def refresh(domain, state, images=True):
             pack_positions(state.position, plan.index, links.own[0], links.own[1], plan.start, plan.shift, links.own[4])
         return
     links.refresh.receive()
-    for first_route, last_route, _, _, rows in links.segments:
+    links.refresh.ready()
+    for first_route, last_route, _, _, rows, _ in links.segments:
         pack_positions(state.position, plan.index, first_route, last_route, plan.start, plan.shift, rows)
     links.refresh.send()
     if images and links.own is not None:
@@ -200,8 +205,9 @@ def add_forces(domain, state, images=True):
         return
     links = links_of(domain, state)
     links.fold.wait()
-    for _, _, first, end, rows in links.segments:
+    for _, _, first, end, _, rows in links.segments:
         add_rows(state.force, domain.plan.index, first, end, rows)
+    links.fold.done()
     links.ghost_force.fill(0.0)
 
 
@@ -220,6 +226,7 @@ def ghost_calls(domain, state):
     found = [way.calls for messages in (links.refresh, links.fold) for way in (messages.starting, messages.waiting)]
     if None in found:
         return None
-    packed = [(pack_positions, (state.position, plan.index, first, last, plan.start, plan.shift, rows)) for first, last, _, _, rows in links.segments]
-    added = [(add_rows, (state.force, plan.index, first, end, rows)) for _, _, first, end, rows in links.segments]
-    return packed + found[0], found[1], found[2], [*found[3], *added, (clear, (links.ghost_force.reshape(-1),))]
+    packed = [(pack_positions, (state.position, plan.index, first, last, plan.start, plan.shift, rows)) for first, last, _, _, rows, _ in links.segments]
+    added = [(add_rows, (state.force, plan.index, first, end, rows)) for _, _, first, end, _, rows in links.segments]
+    return ([*links.refresh.clearing.calls, *packed, *found[0]], found[1], found[2],
+            [*found[3], *added, *links.fold.returning.calls, (clear, (links.ghost_force.reshape(-1),))])

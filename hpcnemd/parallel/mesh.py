@@ -15,7 +15,7 @@ from ..kernels.round_trip import BACK, THERE, round_trip
 from ..kernels.simd import choose_path
 from .persistent import COLLECT, DEPOSIT, TURN, TURN_BACK, Messages
 from .serial import SerialComm
-from .shared_memory import open_channels
+from .shared_memory import channels_of, open_channels
 from .threads import Shares, joined
 
 NOTHING = {np.dtype(real): np.empty(0, real) for real in (np.float64, np.float32)}
@@ -61,15 +61,17 @@ class SlabFFT:
             open_channels(comm)
             self._half = np.empty((self.nx, ny, self.modes), kind)
             self._rows = self._half.view(self.real)                     # pairs of numbers
-            by_x = np.empty(2 * self._half.size, self.real)
+            channels, alike = channels_of(comm), self.real
             y_edges, x_edges = (edges.tolist() for edges in (self.y_edges, self.x_edges))
             wide, deep = 2 * self.modes * self.nx, 2 * self.modes * self.ny
             # the blocks of planes of the spectrum that come from each rank lie there in the order of x
             from_x = [self.flat[a * deep:b * deep] for a, b in zip(x_edges[:-1], x_edges[1:])]
-            from_y = [by_x[a * wide:b * wide] if r != rank else from_x[r] for r, (a, b) in enumerate(zip(y_edges[:-1], y_edges[1:]))]
-            self._blocks = [(a, b, block) for a, b, block in zip(y_edges[:-1], y_edges[1:], from_y)]
-            to_x, to_y = ([(block, r) for r, block in enumerate(blocks) if r != rank] for blocks in (from_x, from_y))
-            self._turn, self._turn_back = Messages(comm, to_x, to_y, TURN), Messages(comm, to_y, to_x, TURN_BACK)
+            leaving, coming = ([channels.room((b - a) * wide, alike, r, kind, kind == TURN) if r != rank else from_x[r] for r, (a, b) in enumerate(zip(y_edges[:-1], y_edges[1:]))]
+                               for kind in (TURN, TURN_BACK))
+            self._leaving, self._coming = (list(zip(y_edges[:-1], y_edges[1:], blocks)) for blocks in (leaving, coming))
+            others = [r for r in range(comm.size) if r != rank]
+            rows, out, back = ([(blocks[r], r) for r in others] for blocks in (from_x, leaving, coming))
+            self._turn, self._turn_back = Messages(comm, rows, out, TURN), Messages(comm, back, rows, TURN_BACK)
 
     def forward(self, slab):
         """Collective. Spectrum (nx, own y, nz // 2 + 1) complex of a slab (own x, ny, nz): a buffer of this object, the next call overwrites it."""
@@ -123,9 +125,10 @@ class SlabFFT:
             if alone:
                 self._legs = [out], [along], [*scale, return_along], [back]
             else:
-                pack, unpack = ([Call(kernel, self._rows, *block) for block in self._blocks] for kernel in (transform.pack_rows, transform.unpack_rows))
-                self._legs = ([out, *pack, self._turn.starting], [self._turn.waiting, along],
-                              [*scale, return_along, self._turn_back.starting], [self._turn_back.waiting, *unpack, back])
+                pack, unpack = ([Call(kernel, self._rows, *block) for block in blocks]
+                                for kernel, blocks in ((transform.pack_rows, self._leaving), (transform.unpack_rows, self._coming)))
+                self._legs = ([out, self._turn.clearing, *pack, self._turn.starting], [self._turn.waiting, along],
+                              [*scale, return_along, self._turn_back.starting], [self._turn_back.waiting, *unpack, self._turn_back.returning, back])
         return self._legs
 
     def planes(self, k):
@@ -238,9 +241,14 @@ class DistributedMesh:
         self._sends = [self._piece(own, *edges[r], r) for r in range(comm.size)]
         self._receives = [self._piece(brick, *edges[comm.rank], r) for r, brick in enumerate(bricks)]
         to_slabs, from_bricks = ([p for p in pieces if p is not None and p.rank != comm.rank] for pieces in (self._sends, self._receives))
-        self._packed = to_slabs[:1] if self.whole else to_slabs         # the same for all where all have the whole mesh
-        self._deposit = Messages(comm, [(p.message, p.rank) for p in from_bricks], [((self._packed[0] if self.whole else p).message, p.rank) for p in to_slabs], DEPOSIT)
-        self._collect = None if self.whole else Messages(comm, [(p.message, p.rank) for p in to_slabs], [(p.message, p.rank) for p in from_bricks], COLLECT)
+        self._packed, channels = to_slabs[:1] if self.whole else to_slabs, channels_of(comm)        # the same for all where all have the whole mesh
+        for pieces, out, back in ((to_slabs, DEPOSIT, COLLECT), (from_bricks, COLLECT, DEPOSIT)):
+            for p in pieces:
+                shape = len(p.brick_planes) * p.rows * p.columns
+                p.outbox = np.zeros(shape) if self.whole else channels.room(shape, float, p.rank, out, True)
+                p.inbox = channels.room(shape, float, p.rank, back, False)
+        self._deposit = Messages(comm, [(p.inbox, p.rank) for p in from_bricks], [((self._packed[0] if self.whole else p).outbox, p.rank) for p in to_slabs], DEPOSIT)
+        self._collect = None if self.whole else Messages(comm, [(p.inbox, p.rank) for p in to_slabs], [(p.outbox, p.rank) for p in from_bricks], COLLECT)
         piece, brick, fft = self._receives[comm.rank], self.brick, self.fft
         self.layers = [brick.points, *(np.empty_like(brick.points) for _ in range(1, self._threads))]
         self._ways()
@@ -256,8 +264,7 @@ class DistributedMesh:
         planes = np.flatnonzero((x >= x0) & (x < x1))
         if not len(planes):
             return None
-        return _Piece(rank, planes, x[planes] - x0, np.arange(len(planes)), int(brick[1] % self.shape[1]), int(brick[2] % self.shape[2]), int(brick[4]), int(brick[5]),
-                      np.empty(len(planes) * int(brick[4]) * int(brick[5])))
+        return _Piece(rank, planes, x[planes] - x0, np.arange(len(planes)), int(brick[1] % self.shape[1]), int(brick[2] % self.shape[2]), int(brick[4]), int(brick[5]))
 
     def send(self):
         """To be called when the charges are in the brick, one layer of it for each thread: what other ranks need of it sets out. It stays as it is until `deposit`."""
@@ -281,20 +288,23 @@ class DistributedMesh:
         shared = [piece for piece in self._receives if piece is not None]
         by_threads = self.comm.size == 1 and self.fft.team is not None
         self.setting_out = [] if by_threads else [Call(kernels.add_points, brick.points, layer) for layer in self.layers[1:]]
-        self.setting_out += [Call(kernels.pack_planes, brick.points, p.brick_planes, brick.ny, brick.nz, p.rows, p.columns, p.message) for p in self._packed]
+        self.setting_out.append(self._deposit.clearing)
+        self.setting_out += [Call(kernels.pack_planes, brick.points, p.brick_planes, brick.ny, brick.nz, p.rows, p.columns, p.outbox) for p in self._packed]
         self.setting_out.append(self._deposit.starting)
         self._laying = [self._deposit.waiting, Call(kernels.clear, self.slab.reshape(-1))]
-        self._laying += [Call(kernels.add_planes, *self._source(p), p.slab_planes, p.first_y, p.first_z, p.rows, p.columns, self.slab) for p in shared]
+        self._laying += [Call(kernels.add_planes, *self._end(p, brick.points, p.inbox), p.slab_planes, p.first_y, p.first_z, p.rows, p.columns, self.slab) for p in shared]
+        self._laying.append(self._deposit.returning)
         if by_threads:
             self._laying, self._lifting, self._arriving = [self._laid_by_threads(own)], [self._lifted_by_threads(own)], []
             return
         taken = [own] if self.whole else shared
-        self._lifting = [Call(kernels.take_planes, self.slab, p.slab_planes, p.first_y, p.first_z, p.rows, p.columns, *self._target(p)) for p in taken if p is not None]
+        self._lifting = [Call(kernels.take_planes, self.slab, p.slab_planes, p.first_y, p.first_z, p.rows, p.columns, *self._end(p, brick.potential, p.outbox)) for p in taken if p is not None]
         self._arriving = []
         if not self.whole:
-            self._lifting.append(self._collect.starting)
+            self._lifting = [self._collect.clearing, *self._lifting, self._collect.starting]
             self._arriving = [self._collect.waiting]
-            self._arriving += [Call(kernels.unpack_planes, p.message, p.brick_planes, brick.ny, brick.nz, p.rows, p.columns, brick.potential) for p in self._packed]
+            self._arriving += [Call(kernels.unpack_planes, p.inbox, p.brick_planes, brick.ny, brick.nz, p.rows, p.columns, brick.potential) for p in self._packed]
+            self._arriving.append(self._collect.returning)
 
     def _of_thread(self, piece, k):
         """(planes of the brick, planes of the slab) of a piece that are thread k's."""
@@ -370,21 +380,18 @@ class DistributedMesh:
         """Of kernels.round_trip.round_trip for the whole of `convolve`; None where more is needed."""
         return (THERE + BACK, *self._there, influence, *self._back) if self.whole and self.fft.vector and self.comm.size == 1 else None
 
-    def _source(self, piece):
-        """(flat array, its planes, its rows and columns per plane) that a piece of this rank's slab is added from: the own brick, or a message."""
+    def _end(self, piece, own, message):
+        """(flat array, its planes, its rows and columns per plane) that a piece of this rank's slab is added from or copied to: the `own` brick, or a message."""
         if piece.rank == self.comm.rank:
-            return self.brick.points, piece.brick_planes, self.brick.ny, self.brick.nz
-        return piece.message, piece.message_planes, piece.rows, piece.columns
-
-    def _target(self, piece):
-        """The same that a piece of the slab's potential is copied to."""
-        return (self.brick.potential, *self._source(piece)[1:]) if piece.rank == self.comm.rank else self._source(piece)
+            return own, piece.brick_planes, self.brick.ny, self.brick.nz
+        return message, piece.message_planes, piece.rows, piece.columns
 
 
 class _Piece:
-    """Planes that a brick and a slab share: `brick_planes`, `slab_planes`, `message_planes` their rows in either and in the message; rows and columns from mesh point (first_y, first_z) on."""
-    __slots__ = ("rank", "brick_planes", "slab_planes", "message_planes", "first_y", "first_z", "rows", "columns", "message")
+    """Planes that a brick and a slab share: `brick_planes`, `slab_planes`, `message_planes` their rows in either and in the message; rows and columns from mesh point (first_y, first_z) on.
+    `outbox`, `inbox`: where a message of theirs is made, and where one arrives; None of the rank's own piece."""
+    __slots__ = ("rank", "brick_planes", "slab_planes", "message_planes", "first_y", "first_z", "rows", "columns", "outbox", "inbox")
 
     def __init__(self, *values):
-        for name, value in zip(self.__slots__, values):
+        for name, value in zip(self.__slots__, (*values, None, None)):
             setattr(self, name, value)

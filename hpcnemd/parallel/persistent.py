@@ -18,7 +18,7 @@ class Messages:
     """Local. One kind of message on `comm`; nothing is sent before `receive` and `send`.
 
     `incoming`: [(array, source)], `outgoing`: [(array, target)]: C-contiguous arrays, which must stay where they are while this object lives; empty
-    ones are left out, on both sides. Through the node's memory where parallel.shared_memory.open_channels has been called for `comm` and they fit, through persistent requests
+    ones are left out, on both sides. Those from shared_memory.Channels.room are written and read where they travel: `ready` comes before the one, `done` after the other. Through the node's memory where parallel.shared_memory.open_channels has been called for `comm` and they fit, through persistent requests
     of MPI elsewhere. Without messages nothing of MPI is used, so that a communicator of one rank need not be one of MPI's.
     """
 
@@ -49,6 +49,20 @@ class Messages:
     def free(self):
         """Gives the requests back; so does the end of this object."""
 
+    def ready(self):
+        """Outgoing arrays in rooms of channels may be written to, until `send`."""
+        self._until(kernels.await_taken, self.table_out)
+
+    def done(self):
+        """Incoming arrays in rooms of channels, which `wait` has waited for, have been read."""
+        if len(self.table_in):
+            _call(kernels.give_back, self.table_in)
+
+    def _until(self, kernel, table):
+        here = 0
+        while here < len(table) and (here := _call(kernel, table, here, LOOKS)) < len(table):
+            self._comm.Iprobe()             # MPI moves its messages while it is called
+
     def receive(self):
         """Arrays of incoming messages belong to others until `wait`."""
         for request in self._receives:
@@ -62,10 +76,7 @@ class Messages:
             _call(kernels.post, self.table_out)
 
     def wait(self):
-        if len(self.table_in):
-            here = 0
-            while (here := _call(kernels.take, self.table_in, here, LOOKS)) < len(self.table_in):
-                self._comm.Iprobe()         # MPI moves its messages while it is called
+        self._until(kernels.take, self.table_in)
         for request in self._receives:
             request.Wait()
         for request in self._sends:
@@ -85,6 +96,17 @@ class Messages:
     def waiting(self):
         """`wait`, as `starting`."""
         return Way(self, "wait", None if self._sends or self._receives else [(kernels.take, (self.table_in, 0, -1))] if len(self.table_in) else [])
+
+
+    @functools.cached_property
+    def clearing(self):
+        """`ready`, as `starting`."""
+        return Way(self, "ready", [(kernels.await_taken, (self.table_out, 0, -1))] if len(self.table_out) else [])
+
+    @functools.cached_property
+    def returning(self):
+        """`done`, as `starting`."""
+        return Way(self, "done", [(kernels.give_back, (self.table_in,))] if len(self.table_in) else [])
 
 
 class Way:

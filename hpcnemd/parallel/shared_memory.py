@@ -38,13 +38,30 @@ class Channels:
     def _head(self, owner, other, kind, ack):
         return self._starts[owner] + LINE * (2 * (kind * self._count + other) + ack)
 
+    def _ends(self, partner, outgoing):
+        """(sender, receiver) among the ranks of the node."""
+        there = self._place[partner]
+        return (self._mine, there) if outgoing else (there, self._mine)
+
+    def _offset(self, receiver, kind):
+        """Of a channel's room, from the beginning of the sender's arena."""
+        return 2 * LINE * KINDS * self._count + self.size * (kind * self._count + receiver)
+
+    def room(self, shape, dtype, partner, kind, outgoing):
+        """An array in the channel itself for messages to a partner, or from it, that are not to be copied; in memory of its own where they do not fit. Two of the same channel are the same memory."""
+        count, dtype = int(np.prod(shape)), np.dtype(dtype)
+        if not 0 < count * dtype.itemsize <= self.size or partner not in self._place:
+            return np.zeros(shape, dtype)
+        sender, receiver = self._ends(partner, outgoing)
+        return np.frombuffer(self._arenas[sender], dtype, count, self._offset(receiver, kind)).reshape(shape)
+
     def row(self, array, partner, kind, outgoing):
         """A row of a table of kernels.shared_memory for messages of a kind, from the array to a partner or the other way."""
         way = self._ways.get((partner, kind, outgoing))
         if way is None:
             there = self._place[partner]
-            sender, receiver = (self._mine, there) if outgoing else (there, self._mine)
-            data = self._starts[sender] + 2 * LINE * KINDS * self._count + self.size * (kind * self._count + receiver)
+            sender, receiver = self._ends(partner, outgoing)
+            data = self._starts[sender] + self._offset(receiver, kind)
             way = self._ways[partner, kind, outgoing] = (data, self._head(sender, receiver, kind, 0), self._head(receiver, sender, kind, 1),
                                                          self._counts[int(outgoing), kind * self._count + there:].ctypes.data)
         return (array.__array_interface__["data"][0], array.nbytes, *way)
