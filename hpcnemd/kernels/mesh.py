@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from . import inner, njit
+from .runs import add_run, copy_run
 
 FAST = {"contract", "arcp", "nsz"}
 
@@ -125,18 +126,13 @@ def gather(position, charge, n, scale, low, period, first, last, order, table, s
     return 0
 
 
-# Rows are taken as slices below: an index that is a sum might be negative, and the test for it would keep the loop from being vectorised.
-
 @njit(cache=True, error_model="numpy", fastmath=FAST)
 def pack_planes(brick, planes, ny, nz, rows, columns, message):
     """message (len(planes), rows, columns), flat: the used part of the brick's planes."""
     at = 0
     for a in range(planes.size):
         for y in range(rows):
-            row = (planes[a] * ny + y) * nz
-            into, out = message[at:at + columns], brick[row:row + columns]
-            for z in range(columns):
-                into[z] = out[z]
+            copy_run(message, at, brick, (planes[a] * ny + y) * nz, columns)
             at += columns
 
 
@@ -146,10 +142,7 @@ def unpack_planes(message, planes, ny, nz, rows, columns, brick):
     at = 0
     for a in range(planes.size):
         for y in range(rows):
-            row = (planes[a] * ny + y) * nz
-            into, out = brick[row:row + columns], message[at:at + columns]
-            for z in range(columns):
-                into[z] = out[z]
+            copy_run(brick, (planes[a] * ny + y) * nz, message, at, columns)
             at += columns
 
 
@@ -179,18 +172,16 @@ def add_rows(rows, total):
 def lay_planes(source, source_planes, source_ny, source_nz, planes, first_y, first_z, rows, columns, slab):
     """Adds planes of a flat source (a brick, or a message) to planes of a slab (nx, ny, nz), rows and columns wrapped round the mesh as often as needed.
     source_planes, planes: which plane of the source goes to which of the slab; first_y, first_z: mesh point of row and column 0, in [0, ny) and [0, nz)."""
-    ny, nz = slab.shape[1], slab.shape[2]
+    ny, nz, flat = slab.shape[1], slab.shape[2], slab.reshape(slab.size)
     for a in range(planes.size):
         y = first_y
         for r in range(rows):
             at = (source_planes[a] * source_ny + r) * source_nz
-            row = slab[planes[a], y]
+            row = (planes[a] * ny + y) * nz
             z, done = first_z, 0
             while done < columns:
                 run = min(nz - z, columns - done)
-                into, out = row[z:z + run], source[at + done:at + done + run]
-                for c in range(run):
-                    into[c] += out[c]
+                add_run(flat, row + z, source, at + done, run)
                 done += run
                 z = 0
             y = y + 1 if y + 1 < ny else 0
@@ -205,18 +196,16 @@ def add_planes(source, source_planes, source_ny, source_nz, planes, first_y, fir
 @inner(fastmath=FAST)
 def lift_planes(slab, planes, first_y, first_z, rows, columns, target, target_planes, target_ny, target_nz):
     """The way back of `lay_planes`: copies the slab's points to the planes of a flat target."""
-    ny, nz = slab.shape[1], slab.shape[2]
+    ny, nz, flat = slab.shape[1], slab.shape[2], slab.reshape(slab.size)
     for a in range(planes.size):
         y = first_y
         for r in range(rows):
             at = (target_planes[a] * target_ny + r) * target_nz
-            row = slab[planes[a], y]
+            row = (planes[a] * ny + y) * nz
             z, done = first_z, 0
             while done < columns:
                 run = min(nz - z, columns - done)
-                into, out = target[at + done:at + done + run], row[z:z + run]
-                for c in range(run):
-                    into[c] = out[c]
+                copy_run(target, at + done, flat, row + z, run)
                 done += run
                 z = 0
             y = y + 1 if y + 1 < ny else 0
