@@ -124,7 +124,7 @@ class Simulation:
         if self.balance is not None and self.balance.due(self.domain, self.rebuilds) and self.balance.adjust(self.domain, self.forces.pair, self.state):
             self.forces.place()
         migrate(self.domain, self.state, self.step)
-        halo(self.domain, self.state)
+        halo(self.domain, self.state, placed=True)
         self.forces.rebuild(self.state)
         n = self.state.n_owned
         self.listed = self.reference = self.state.position[:n].copy()
@@ -169,15 +169,15 @@ class Simulation:
         self.forces.keep_accuracy()
 
     def renew(self, moved):
-        """Collective. Whether the lists may stay although particles have moved, by the root of `moved` from `reference`: no pair that they miss is near. Motion is counted anew then."""
-        if self.domain.expected[0] < FEW or not hasattr(self.forces, "pair") or not (self.stretch == 1.0).all():
+        """Collective. Whether the lists may stay although particles have moved, by the root of `moved` from `reference`: no pair that they miss is near. Motion is counted anew then. Once
+        for each list: soon after, too many particles have gone far."""
+        room = RENEWED * self.forces.skin
+        if self.domain.expected[0] < FEW or not hasattr(self.forces, "pair") or not (self.stretch == 1.0).all() or self.room <= room:
             return False                # pair lists must be all that has to be safe, in the box for which they were made
-        pair, room, position = self.forces.pair, RENEWED * self.forces.skin, self.state.position[:self.state.n_owned]
-        if not lists_hold(self.domain, self.state, self.listed, pair.cutoff + room, pair.list_radius, moved if self.reference is self.listed else None):
+        pair = self.forces.pair
+        if not lists_hold(self.domain, self.state, self.listed, pair.cutoff + room, pair.list_radius, moved):
             return False
-        if self.reference is self.listed:
-            self.reference = position.copy()
-        self.reference[:], self.room = position, room
+        self.reference, self.room = self.state.position[:self.state.n_owned].copy(), room
         return True
 
     @property

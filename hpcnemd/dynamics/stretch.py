@@ -15,7 +15,8 @@ from ..kernels.integrate import half_kick
 from ..kernels.whole_step import close_shared, close_whole, open_whole
 from .observers import Observer
 
-MOST = 16               # steps of one stretch: whoever asks for a stop does not wait for more
+LEAST, MOST = 16, 64    # steps of one stretch: whoever asks for a stop does not wait for more,
+SHORT = 50000           # and of particles of a rank times steps between the two
 SMALL = 20000           # particles of a rank, above which calls take no part of a step that counts, and who asks for a stop would wait
 
 
@@ -27,7 +28,7 @@ def hurry(sim, until, observers, asked=False):
     if sim.hurrying is False:
         return False
     every = [watch for watch in observers if type(watch).every_step is not Observer.every_step]
-    count, most = 0, min(MOST, until - 1 - sim.step)
+    count, most = 0, min(sim.hurrying.most, until - 1 - sim.step)
     if asked or not all(watch.wants_shared_numbers_only for watch in every):
         most = 0
     while count < most and not any(watch.due(sim.step + count + 1) for watch in observers):
@@ -54,7 +55,9 @@ class Stretch:
         self._sums = sim.summed.parts, sim.reduced.reshape(-1), sim.comm.rank, sim.total.reshape(-1)
         self.parts = sim.shared.kinetic, sim.shared.stream, sim.shared.numbers
         self.edges = np.cumsum([0, *map(len, self.parts)]).tolist()
-        self.log, self._run = np.zeros((MOST, self.edges[-1])), None
+        here = max(sim.state.n_owned if sim.domain.expected is None else sim.domain.expected[0] // sim.comm.size, 1)
+        self.most = min(max(SHORT // here, LEAST), MOST)
+        self.log, self._run = np.zeros((self.most, self.edges[-1])), None
 
     def _reserve(self, rows):
         """Frames for at least so many calls."""

@@ -146,6 +146,7 @@ class PairForces:
         groups = self._groups
         self._found = np.zeros((groups + 2) * room, np.int32)
         self._pointer, self._inner_end = np.zeros(room // 4 * groups + 1, np.int64), np.zeros(room // 4 * groups, np.int64)
+        self._list_end = self._pointer[1:]
         self._parameters = np.zeros(room * kinds * self._parameter_table.shape[2], self._parameter_table.dtype)
 
     @property
@@ -246,7 +247,7 @@ class PairForces:
         `part` (k, n): the k-th of n calls that make all pairs, on one thread and without an observation; the forces are there after the last one.
         `spent`: by how much (angstrom, at most) particles can have come closer since `build`, where that is known: while it is little, the inner parts of the lists will do."""
         if self._clusters:
-            self._reach = self._inner_end if spent is not None and spent <= self.inner_skin else self._pointer[1:]
+            self._reach = self._inner_end if spent is not None and spent <= self.inner_skin else self._list_end
             rows = self._ways(state)
             if self._team is None:
                 k, n = part
@@ -301,14 +302,14 @@ class PairForces:
         if self._team is not None:
             return self._calls_by_threads(ways)
         cuts, found = self._cuts(parts), []
-        for self._reach in (self._inner_end, self._pointer[1:]):
+        for self._reach in (self._inner_end, self._list_end):
             found.append([(self.kernel, self._arguments(k == 0, k == parts - 1, ways, False, *cuts[k:k + 2], self._force, self._observed, self._scratch[0])) for k in range(parts)])
         return *found, [], []
 
     def _calls_by_threads(self, ways):
         team, edges, received = self._team, self._edges(), slice(4 * self._receiving, 4 * self._slots + 4)
         force, found = [self._force, *self._others], []
-        for table, self._reach in zip(self._tables, (self._inner_end, self._pointer[1:])):
+        for table, self._reach in zip(self._tables, (self._inner_end, self._list_end)):
             parts = [[(self.kernel, self._arguments(False, False, ways, False, *edges[k:k + 2], force[k], self._observed_parts[k], self._scratch[k]))] for k in range(team.size)]
             for k in range(1, team.size):
                 parts[k].insert(0, (clear, (force[k][received],)))

@@ -2,6 +2,9 @@
 
 A kernel that calls another by name is compiled together with it, and from the start whenever the other changes. Here a loop gets addresses only: it is compiled once for
 all pair kernels, meshes and precisions, and calling them costs nothing, while a call from Python spends microseconds on looking at each array."""
+from itertools import compress
+from operator import is_not
+
 import numba
 import numpy as np
 from llvmlite import ir
@@ -89,9 +92,7 @@ class Bound:
     def bind(self, arguments):
         """Take these arguments, of the types of the first ones, from here on; they are kept alive."""
         words, held, self.arguments = self._words, self._held, arguments
-        for k, value in enumerate(arguments):
-            if value is held[k]:
-                continue
+        for k, value in compress(enumerate(arguments), map(is_not, arguments, held)):
             at, dtype, more = self._specs[k]
             if dtype is None:
                 more[at] = value

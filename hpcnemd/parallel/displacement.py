@@ -12,7 +12,7 @@ from .persistent import ROWS
 from .reduce import Parts, vote_any, vote_max
 
 
-MOST = 2048             # particles of all ranks that may be looked at one by one,
+MOST, MANY = 2048, 3    # particles of all ranks that may be looked at one by one, and so are one in MANY of them at most,
 PAIRS = 8               # and pairs of them for each particle of all: some per cent of the time of a step
 
 
@@ -24,10 +24,10 @@ def lists_hold(domain, state, reference, near, radius, moved2=None):
     comm, box = domain.comm, state.box
     if moved2 is None:
         moved2 = vote_max(comm, largest_displacement2(state.position, reference, state.n_owned))
-    least, room = (radius - near) * (1.0 - ROUNDING) - math.sqrt(moved2), MOST // comm.size
+    least, room = (radius - near) * (1.0 - ROUNDING) - math.sqrt(moved2), min(MOST, domain.expected[0] // MANY) // comm.size
     if not least > 0.0 or room == 0:
         return False
-    if domain.sight is None:
+    if domain.sight is None or domain.sight.mine.size != 1 + 6 * room:
         domain.sight = Parts(comm, np.zeros(1 + 6 * room), ROWS)
     far_rows(state.n_owned, state.position, reference, least, domain.sight.mine)
     domain.sight.send()

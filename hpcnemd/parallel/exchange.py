@@ -54,8 +54,8 @@ class HaloPlan:
             setattr(self, name, np.zeros((int(1.2 * rows) + 64,) + old.shape[1:], old.dtype))
 
 
-def halo(domain, state):
-    """Collective over domain.comm. Builds the ghost rows of `state` from owned particles that lie in their owners' bricks (call `migrate` before).
+def halo(domain, state, placed=False):
+    """Collective over domain.comm. Builds the ghost rows of `state` from owned particles that lie in their owners' bricks (call `migrate` before; `placed`: nothing has moved since).
 
     Half shell: every pair of particle images within domain.halo_width is, over all ranks, exactly once a pair of owned rows or a pair of an
     owned and a ghost row. Raises PhysicsError on all ranks where a particle lies outside its owner's brick: its pairs would be missed.
@@ -69,7 +69,8 @@ def halo(domain, state):
     state.n_ghost = 0
     if plan.links is not None:
         plan.links.rows = None              # other arrays from here on
-    agree_on_errors(domain.comm, _misplaced(domain, state))
+    if not placed:
+        agree_on_errors(domain.comm, _misplaced(domain, state))
     near = (state.position, n, plan.shift, plan.lower, plan.upper, np.inf, domain.halo_width**2)
     if box.tilted:                          # distances from faces; a little wider, since a wrapped particle is in its brick to rounding only
         width = domain.halo_width + ROUNDING * float(box.lengths.max())
