@@ -172,7 +172,7 @@ class Simulation:
         """Collective. Whether the lists may stay although particles have moved, by the root of `moved` from `reference`: no pair that they miss is near. Motion is counted anew then. Once
         for each list: soon after, too many particles have gone far."""
         room = RENEWED * self.forces.skin
-        if self.domain.expected[0] < FEW or not hasattr(self.forces, "pair") or not (self.stretch == 1.0).all() or self.room <= room:
+        if self.room <= room or self.domain.expected[0] < FEW or not hasattr(self.forces, "pair") or not (self.stretch == 1.0).all():
             return False                # pair lists must be all that has to be safe, in the box for which they were made
         pair = self.forces.pair
         if not lists_hold(self.domain, self.state, self.listed, pair.cutoff + room, pair.list_radius, moved):
