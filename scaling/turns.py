@@ -15,7 +15,7 @@ import time
 import numpy as np
 from bench import machine, revision                             # also puts the repository on the path
 from cases import CASES, case_of, system_of
-from ours import simulation
+from ours import asleep_until_all, simulation
 from quiet import Quiet
 
 from hpcnemd.dynamics.loop import advance
@@ -23,14 +23,6 @@ from hpcnemd.parallel.launch import world
 from hpcnemd.parallel.serial import SerialComm
 
 PIECE = 100000          # steps of particles in a slice
-NAP = 2e-4              # seconds between two looks of a rank that sleeps
-
-
-def gather_quietly(comm):
-    """Collective. A barrier at which whoever waits sleeps, rather than to heat the processor that others work on."""
-    request = comm.Ibarrier()
-    while not request.Test():
-        time.sleep(NAP)
 
 
 @contextlib.contextmanager
@@ -72,9 +64,9 @@ class Turns:
         return time.perf_counter() - start
 
     def _alone(self, rank, sim):
-        gather_quietly(self.comm)
+        asleep_until_all(self.comm)
         seconds = self._timed(sim) if self.comm.rank == rank else None
-        gather_quietly(self.comm)
+        asleep_until_all(self.comm)
         return self.comm.bcast(seconds, rank)
 
     def _together(self, sim):
@@ -101,7 +93,7 @@ def ratio(above, below):
 def measured(comm, name, arguments):
     """Collective. The record of a case."""
     case, rounds, quiet = case_of(name), [], Quiet() if comm.rank == 0 else None
-    gather_quietly(comm)
+    asleep_until_all(comm)
     if quiet:
         with confined(arguments.cores):
             quiet.sample()
@@ -109,7 +101,7 @@ def measured(comm, name, arguments):
     end = time.monotonic() + arguments.seconds
     while comm.bcast(time.monotonic() < end or len(rounds) < 5):
         rounds.append(turns.round())
-    gather_quietly(comm)
+    asleep_until_all(comm)
     seconds = {kind: np.array([one[kind] for one in rounds]) for kind in rounds[0]}
     line = {"case": case.name, "code": "hpcnemd", "ranks": comm.size, "precision": arguments.precision, "scaling": "turns", "accuracy": arguments.accuracy, "skin": turns.skin,
             "particles": turns.particles, "steps": turns.steps, "rounds": len(rounds),
