@@ -22,7 +22,7 @@ from hpcnemd.dynamics.loop import advance
 from hpcnemd.parallel.launch import world
 from hpcnemd.parallel.serial import SerialComm
 
-PIECE = 100000          # steps of particles in a slice
+PIECE, LEAST = 100000, 16       # steps of particles in a slice, and steps: lists are made in each
 
 
 @contextlib.contextmanager
@@ -37,12 +37,12 @@ def confined(cores):
 
 
 class Turns:
-    """Copies of a case's system and the slices of time in which they are stepped, `steps` at a time (default: PIECE steps of particles). `cores`: all that this launch has. Collective."""
+    """Copies of a case's system and the slices of time in which they are stepped, `steps` at a time (None: see PIECE). `cores`: all that this launch has. Collective."""
 
     def __init__(self, comm, case, accuracy, precision, threads, steps, cores):
         system = system_of(case, accuracy, precision=precision)
         self.particles, self.skin = len(system.species), case.skin
-        self.comm, self.steps = comm, steps or max(2, PIECE // self.particles)
+        self.comm, self.steps = comm, steps or max(LEAST, PIECE // self.particles)
         self.shared, self.own, self.threaded = simulation(case, system, comm.Dup()), simulation(case, system, SerialComm(), comm.rank), None
         self._begin(self.shared)
         self._begin(self.own)
@@ -139,7 +139,7 @@ def main():
     parser.add_argument("--precision", choices=("double", "mixed"), default="double")
     parser.add_argument("--accuracy", type=float, default=1e-4, help="of the Coulomb forces")
     parser.add_argument("--seconds", type=float, default=60.0, help="of each case")
-    parser.add_argument("--steps", type=int, help=f"of a slice; default: {PIECE} over the number of particles")
+    parser.add_argument("--steps", type=int, help=f"of a slice; default: {PIECE} over the number of particles, at least {LEAST}")
     parser.add_argument("--threads", action="store_true", help="one rank of as many threads takes turns, too")
     parser.add_argument("--json", help="file that the records are added to, one line each")
     arguments = parser.parse_args()
