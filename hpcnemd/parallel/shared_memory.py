@@ -9,7 +9,6 @@ import uuid
 
 import numpy as np
 
-from ..kernels import shared_memory as kernels
 
 FOLDER = "/dev/shm"
 LINE = 128              # bytes between numbers that different ranks write: two cache lines, since processors fetch them in pairs
