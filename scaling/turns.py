@@ -142,13 +142,19 @@ def main():
     parser.add_argument("--steps", type=int, help=f"of a slice; default: {PIECE} over the number of particles, at least {LEAST}")
     parser.add_argument("--threads", action="store_true", help="one rank of as many threads takes turns, too")
     parser.add_argument("--json", help="file that the records are added to, one line each")
+    comm = world()
+    if comm.rank:
+        parser._print_message = lambda *message: None           # one rank says what is wrong
     arguments = parser.parse_args()
+    if arguments.steps is not None and arguments.steps < 1:
+        parser.error(f"--steps {arguments.steps}: write a whole number above 0")
+    if not arguments.seconds > 0.0:
+        parser.error(f"--seconds {arguments.seconds:g}: write a number above 0, for example --seconds 60")
     try:
         for name in arguments.case.split(","):
             case_of(name)
     except KeyError as problem:
         parser.error(f"--case: {problem.args[0]}")
-    comm = world()
     if comm.size < 2:
         parser.error("one rank has nobody to take turns with: mpirun --bind-to none -n 2 python scaling/turns.py")
     cores = sorted(os.sched_getaffinity(0))
