@@ -14,9 +14,15 @@ _EIGHT = lanes(8)
 load, store, splat = _EIGHT.load, _EIGHT.store, _EIGHT.splat
 
 
+def _of_order(function, order):
+    """The kernel, under a name of its own: numba numbers functions of one name in the order in which a process compiles them, so that machine code of two orders which two processes
+    have put into the cache may be called the same, and a lookup by that name (kernels.frames) finds either."""
+    function.__qualname__ = f"{function.__qualname__}_{order}"
+    return njit(cache=True, nogil=True, error_model="numpy")(function)
+
+
 @functools.cache
 def make_spread(order):
-    @njit(cache=True, nogil=True, error_model="numpy")
     def spread(position, species, species_charge, n, scale, low, period, first, last, table, planes, rows, charge, brick):
         outside = 0
         bx, by = np.empty(8), np.empty(8)
@@ -52,12 +58,11 @@ def make_spread(order):
                     at = base + rows[iy + jy]
                     store(brick, at, fma(v, by[jy], load(brick, at)))
         return outside
-    return spread
+    return _of_order(spread, order)
 
 
 @functools.cache
 def make_gather(order):
-    @njit(cache=True, nogil=True, error_model="numpy")
     def gather(position, charge, n, scale, low, period, first, last, table, slope, planes, rows, brick, out, net):
         bx, by, cx, cy = np.empty(8, brick.dtype), np.empty(8, brick.dtype), np.empty(8, brick.dtype), np.empty(8, brick.dtype)
         zero = splat(brick.dtype.type(0.0))
@@ -111,4 +116,4 @@ def make_gather(order):
             sy += y
             sz += z
         net[0], net[1], net[2] = sx, sy, sz
-    return gather
+    return _of_order(gather, order)

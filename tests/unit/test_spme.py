@@ -8,6 +8,7 @@ from hpcnemd.core.state import State
 from hpcnemd.forces.coulomb import CoulombSettings, choose_coulomb, coulomb_force_scale
 from hpcnemd.forces.ewald import Ewald
 from hpcnemd.forces.spme import Spme
+from hpcnemd.kernels.mesh_simd import make_gather, make_spread
 from hpcnemd.kernels.simd import available_paths
 from hpcnemd.kernels.splines import ORDERS, axis_sums, spline_table
 from hpcnemd.parallel.mesh import DistributedMesh
@@ -37,6 +38,12 @@ def test_splines_against_scipy(order):
     assert not weight[:, order:].any() and not slope[:, order:].any()
     with pytest.raises(ValueError, match="4, 5, 6, 7, 8"):
         spline_table(9)
+
+
+def test_kernels_of_each_order_have_names_of_their_own():
+    """Machine code of two orders that two processes have compiled as the first of their functions would go by one name otherwise, and kernels.frames looks code up by name."""
+    names = [make(order).py_func.__qualname__ for make in (make_spread, make_gather) for order in ORDERS]
+    assert len(set(names)) == len(names) and make_spread(5) is make_spread(5)
 
 
 def test_sums_over_aliases_are_sums_over_weights():
