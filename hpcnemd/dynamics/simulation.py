@@ -1,4 +1,6 @@
 """One replica in motion: the particles, the forces, the drive and the thermostat of a phase, and the few numbers that all ranks share."""
+import time
+
 import numpy as np
 
 from ..core.errors import InputError, PhysicsError
@@ -10,7 +12,7 @@ from ..parallel.domain import halo, lists_hold, migrate, refresh
 from ..parallel.migration import name_ids
 from ..parallel.persistent import SUM, VOTE
 from ..parallel.reduce import Parts, ordered_sum
-from ..parallel.shared_memory import open_channels
+from ..parallel.shared_memory import channels_of, open_channels
 from .drive import Drive
 from .thermostat import NoThermostat
 
@@ -51,6 +53,7 @@ class Simulation:
         self.sums, self.total = self.reduced[:n_species], np.zeros_like(self.reduced)
         self.unsettled = self.reduced[n_species] if getattr(forces, "leaves_net_force", False) else None
         open_channels(self.comm)
+        self._waited = channels_of(self.comm).waited
         self.summed, self.vote = Parts(self.comm, self.reduced, SUM), Parts(self.comm, np.zeros(2), VOTE)
         self.heat_here = np.zeros(1)
         self.noise = np.zeros((0, 3))
@@ -61,8 +64,6 @@ class Simulation:
         self.built_lengths, self.stretch = state.box.lengths, np.ones(3)
         self.arranged = 0                                       # grows whenever lists, box or arrays are others than before
         self.spent = None                                       # of the skin (angstrom), for the next forces; None where it was not looked at
-        if balance is not None and balance.kind == "time":
-            forces.stopwatch = balance
         self.enter_phase(Drive(), NoThermostat(), np.zeros(n_species, bool))
 
     # ---- phases -----------------------------------------------------------------------------------------------------
@@ -121,7 +122,7 @@ class Simulation:
 
     def rebuild(self):
         """Collective. Particles go to their owners, ghosts and lists are made anew; now and then the cuts between the ranks move before."""
-        if self.balance is not None and self.balance.due(self.domain, self.rebuilds) and self.balance.adjust(self.domain, self.forces.pair, self.state):
+        if self.balance is not None and self.balance.due(self.domain, self.rebuilds) and self.balance.adjust(self.domain, self.forces.pair, self.state, self.rebuilds):
             self.forces.place()
         migrate(self.domain, self.state, self.step)
         halo(self.domain, self.state, placed=True)
@@ -180,6 +181,10 @@ class Simulation:
         self.reference, self.room = self.state.position[:self.state.n_owned].copy(), room
         return True
 
+    def worked(self):
+        """Nanoseconds of a clock that stands still while messages of steps are waited for."""
+        return time.perf_counter_ns() - int(self._waited[0])
+
     @property
     def safe_skin(self):
         """By how much (angstrom) two may come closer than they were at `reference`: pairs that a shrunken cell has brought within the cutoff must have been in the lists."""
@@ -190,7 +195,10 @@ class Simulation:
         """Collective. Forces of the present positions; with `observe` also potential energy and virial of all ranks; `unsettled` as forces.Forces has it."""
         spent, self.spent = self.spent, None
         try:
+            start = self.worked()
             result = self.forces.compute(self.state, observe, unsettled, spent)
+            if self.balance is not None and not observe:
+                self.balance.note(self.worked() - start, 1)
         except PhysicsError as problem:
             raise PhysicsError(f"after step {self.step}: {problem}") from None
         if observe:

@@ -151,7 +151,10 @@ class Stretch:
             self._bind(kernels.CLOSE, (close, closing_arguments(sim)))
             if self._run is None:
                 self._run = self.compile()
+            start = sim.worked()
             made, how, moved = self._run(end - sim.step, sim.safe_skin, begun, sim.spent if begun else 0.0, *self.given)
+            if sim.balance is not None:
+                sim.balance.note(sim.worked() - start, made)
             if every:
                 self._tell(every, made)
             else:

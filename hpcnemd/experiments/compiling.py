@@ -51,7 +51,7 @@ PARTS = {"transform": 5.0, "lists": 4.7, "sweeps": 4.0, "ghosts": 3.5, "pair": 1
 
 class NoForces:
     """Stands where Forces do; nothing is asked of it."""
-    stopwatch, follows_images, skin = None, False, 0.0
+    follows_images, skin = False, 0.0
 
 
 def fewer(system):

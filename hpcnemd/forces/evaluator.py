@@ -1,5 +1,4 @@
 """All forces of one configuration: pair part, mesh part, and the way home of what ghosts received."""
-import time
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -59,7 +58,7 @@ class Forces:
             real = RealSpace("dsf" if settings.method == "dsf" else "ewald", settings.beta, cutoff)
         self.pair = PairForces(forcefield, kinds, box, cutoff, skin, truncation=truncation, coulomb=real, path=path, precision=precision, threads=threads)
         self.threads, self.team = int(threads), team_of(int(threads))
-        self.mesh, self.stopwatch = None, None      # stopwatch: has note(seconds, entries) and is told of the pair part of every step
+        self.mesh = None
         self.constant = 0.0
         if settings is not None and settings.method == "dsf":
             self.constant = dsf_self_energy(settings, kinds, counts, cutoff)
@@ -121,7 +120,7 @@ class Forces:
 
     def calls(self, state):
         """What `compute` calls where nothing is observed and kernels are all that is called, as StepCalls; None elsewhere."""
-        if self.stopwatch is not None or not self.follows_images:
+        if not self.follows_images:
             return None
         mesh, ghosts = None, ghost_calls(self.domain, state)
         if self.mesh is not None:
@@ -142,16 +141,10 @@ class Forces:
 
     def _pair_part(self, state, observe, spent, legs=()):
         """The PairResult, and the `legs` (lists of things to be done) on the way: what each waits for arrives while pairs are worked out."""
-        spent_time = 0.0
         for k in range(len(legs) + 1):
-            start = time.perf_counter() if self.stopwatch is not None else 0.0
             pair = self.pair.compute(state, observe, spent, (k, len(legs) + 1))
-            if self.stopwatch is not None:
-                spent_time += time.perf_counter() - start
             if k < len(legs):
                 run(legs[k])
-        if self.stopwatch is not None:
-            self.stopwatch.note(spent_time, self.pair.list_length)
         return pair
 
     def compute(self, state, observe, unsettled=None, spent=None):

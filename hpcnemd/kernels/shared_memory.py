@@ -3,15 +3,17 @@
 A channel carries one message at a time, from one process to another. Its `flag` lies in the sender's memory and gets the message's number when all of it is there, its `ack` in the
 receiver's, and gets the same number when it has been taken. Who waits looks again and again, which takes a fraction of what MPI needs for a message of the same node.
 Where the sender makes a message in the channel itself, or the receiver reads it there, nothing is copied: the one waits before (`await_taken`), the other says when it is done (`give_back`).
+Time in which a message or its room is waited for is added up, so that the rest of the time is work (parallel.balance).
 A row of a table: see the columns; addresses are numbers."""
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
 from . import inner, njit
-from .waiting import pause, yield_core
+from .frames import word
+from .waiting import nanoseconds, pause, yield_core
 
-LOCAL, BYTES, DATA, FLAG, ACK, COUNT, COLUMNS = range(7)        # own array, its size; room of the channel, its flag and ack; where this process counts its messages
+LOCAL, BYTES, DATA, FLAG, ACK, COUNT, WAITED, COLUMNS = range(8)        # own array, its size; room of the channel, its flag and ack; where this process counts its messages, and the ns it has waited
 PATIENCE = 100          # looks before the processor is offered to others
 _I64, _LONG = ir.IntType(64), ir.IntType(64).as_pointer()
 
@@ -45,17 +47,18 @@ def copy_bytes(typing, target, source, count):
 
 
 @inner
-def _await(address, number, looks):
-    """Whether `number` has arrived at `address`; looks that often, or for ever where looks < 0."""
-    seen = 0
-    while _arrived(address) != number:
+def _await(address, number, looks, waited):
+    """Whether `number` has arrived at `address`; looks that often, or for ever where looks < 0. The time it takes is added at the address `waited`."""
+    if _arrived(address) == number:
+        return True
+    seen, start = 0, nanoseconds()
+    while seen != looks and _arrived(address) != number:
         pause()
         seen += 1
-        if seen == looks:
-            return False
         if seen % PATIENCE == 0:
             yield_core()
-    return True
+    _announce(waited, word(waited) + nanoseconds() - start)
+    return seen != looks
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -64,7 +67,7 @@ def post(table):
     for k in range(len(table)):
         last = _arrived(table[k, COUNT])
         if table[k, LOCAL] != table[k, DATA]:
-            _await(table[k, ACK], last, -1)
+            _await(table[k, ACK], last, -1, table[k, WAITED])
             copy_bytes(table[k, DATA], table[k, LOCAL], table[k, BYTES])
         _announce(table[k, FLAG], last + 1)
         _announce(table[k, COUNT], last + 1)
@@ -76,7 +79,7 @@ def take(table, first, looks):
     looks < 0)."""
     for k in range(first, len(table)):
         number = _arrived(table[k, COUNT]) + 1
-        if not _await(table[k, FLAG], number, looks):
+        if not _await(table[k, FLAG], number, looks, table[k, WAITED]):
             return k
         if table[k, LOCAL] != table[k, DATA]:
             copy_bytes(table[k, LOCAL], table[k, DATA], table[k, BYTES])
@@ -89,7 +92,7 @@ def take(table, first, looks):
 def await_taken(table, first, looks):
     """Wait until the channels of `table` (m, COLUMNS), the first `first` of which are free, are so; for those whose messages are made in them. Returns as `take`."""
     for k in range(first, len(table)):
-        if table[k, LOCAL] == table[k, DATA] and not _await(table[k, ACK], _arrived(table[k, COUNT]), looks):
+        if table[k, LOCAL] == table[k, DATA] and not _await(table[k, ACK], _arrived(table[k, COUNT]), looks, table[k, WAITED]):
             return k
     return len(table)
 

@@ -3,6 +3,8 @@
 A particle at mesh coordinate u touches the points floor(u)-(p-1) ... floor(u); point k of them (k = 0 ... p-1) has weight M_p(f + p-1-k).
 Eight lanes for every order: the weights of one axis are then one SIMD vector, and lanes beyond p are exactly 0.
 Source: Essmann et al., J. Chem. Phys. 103, 8577 (1995), eqs. 4.1-4.2."""
+import functools
+
 import numpy as np
 
 LANES = 8
@@ -14,6 +16,11 @@ def spline_table(order):
     Raises ValueError for an order outside 4 ... 8."""
     if order not in ORDERS:
         raise ValueError(f"B-spline order {order!r}: one of {ORDERS}")
+    return tuple(table.copy() for table in _tables(order))
+
+
+@functools.cache
+def _tables(order):
     pieces = [np.array([1.0])]                                  # M_1 on [0, 1), coefficients in rising powers of f
     for n in range(2, order + 1):
         wider = []

@@ -4,6 +4,7 @@
 flags[1] is not 0 a table at that address, kernels to be called: (threads + 1,) int64, in which row those of each thread begin, and of each row the address of the kernel's machine code and that of
 its frame (see kernels.frames). flags[2]: whether nobody may fall asleep; flags[8 k + 1]: whether a kernel of thread k has failed."""
 import platform
+import time
 
 from llvmlite import ir
 from numba import types
@@ -55,6 +56,18 @@ def yield_core(typing):
         builder.call(cgutils.get_or_insert_function(builder.module, ir.FunctionType(ir.IntType(32), []), "sched_yield"), [])
         return context.get_dummy_value()
     return types.void(), code
+
+
+@intrinsic
+def nanoseconds(typing):
+    """Of time.perf_counter_ns: a clock that no one sets."""
+    def code(context, builder, sig, args):
+        number, found = ir.IntType(64), cgutils.alloca_once(builder, ir.ArrayType(ir.IntType(64), 2))
+        function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(ir.IntType(32), [ir.IntType(32), found.type]), "clock_gettime")
+        builder.call(function, [ir.Constant(ir.IntType(32), time.CLOCK_MONOTONIC), found])
+        seconds, rest = (builder.load(builder.gep(found, [ir.Constant(ir.IntType(32), 0), ir.Constant(ir.IntType(32), k)])) for k in (0, 1))
+        return builder.add(builder.mul(seconds, ir.Constant(number, 10**9)), rest)
+    return types.int64(), code
 
 
 @intrinsic

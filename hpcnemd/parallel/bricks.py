@@ -76,17 +76,18 @@ def routes_to(target, box, grid, cuts, width, whole=False):
     axes = [_axis_offsets(cuts[axis], at[axis], width) if axis < box.dimensions else [(0, 0.0)] for axis in range(3)]
     lower = np.array([cuts[axis][at[axis]] for axis in range(3)])
     upper = np.array([cuts[axis][at[axis] + 1] for axis in range(3)])
-    limit, routes = (width + 1e-9 * float(np.max(box.lengths))) ** 2 * box.corner_room, []
+    limit, found = (width + 1e-9 * float(np.max(box.lengths))) ** 2 * box.corner_room, []
     for dx, gx in axes[0]:
         for dy, gy in axes[1]:
             for dz, gz in axes[2]:
                 if (dz, dy, dx) == (0, 0, 0) or not whole and (dz, dy, dx) < (0, 0, 0) or gx * gx + gy * gy + gz * gz > limit:
                     continue
-                place = (at[0] + dx, at[1] + dy, at[2] + dz)
-                turns = np.array([place[axis] // grid[axis] for axis in range(3)])
-                source = rank_at([place[axis] % grid[axis] for axis in range(3)], grid)
-                routes.append(Route(source, target, (dx, dy, dz), box.translation(turns[None].astype(float))[0], turns, lower, upper))
-    return sorted(routes, key=lambda route: (route.source, route.offset))
+                turns, inside = zip(*(divmod(at[axis] + d, grid[axis]) for axis, d in enumerate((dx, dy, dz))))
+                found.append((rank_at(inside, grid), (dx, dy, dz), turns))
+    found.sort()
+    turns = np.array([entry[2] for entry in found]).reshape(-1, 3)
+    shifts = box.translation(turns.astype(float))
+    return [Route(source, target, offset, *rows, lower, upper) for (source, offset, _), *rows in zip(found, shifts, turns)]
 
 
 def routes_of(rank, box, grid, cuts, width, whole=False):
@@ -94,7 +95,7 @@ def routes_of(rank, box, grid, cuts, width, whole=False):
     incoming = routes_to(rank, box, grid, cuts, width, whole)
     outgoing = []
     for target in _possible_targets(rank, box, grid, cuts, width):
-        outgoing += [route for route in routes_to(target, box, grid, cuts, width, whole) if route.source == rank]
+        outgoing += [route for route in (incoming if target == rank else routes_to(target, box, grid, cuts, width, whole)) if route.source == rank]
     return incoming, outgoing
 
 

@@ -18,7 +18,8 @@ _KEY = []               # of the attribute by which a communicator knows its Cha
 
 
 class Channels:
-    """Of this rank with the other ranks of `comm` on its node; none where there is one rank. `size` bytes fit into each. `partners`: ranks of comm."""
+    """Of this rank with the other ranks of `comm` on its node; none where there is one rank. `size` bytes fit into each. `partners`: ranks of comm.
+    `waited` (1,): ns that this rank has waited for messages in steps, those of MPI, too."""
 
     def __init__(self, comm, ranks=(), arenas=(), size=0):
         self.size, self.partners, self._arenas = size, [rank for rank in ranks if rank != comm.rank], arenas
@@ -26,6 +27,7 @@ class Channels:
         self._mine, self._count = self._place.get(comm.rank), len(ranks)
         self._starts = [np.frombuffer(arena, np.uint8).ctypes.data for arena in arenas]
         self._counts, self._ways = np.zeros((2, KINDS * max(self._count, 1)), np.int64), {}
+        self.waited = np.zeros(1, np.int64)
 
     def everyone(self, comm):
         """Whether all ranks of `comm` are partners."""
@@ -62,7 +64,7 @@ class Channels:
             sender, receiver = self._ends(partner, outgoing)
             data = self._starts[sender] + self._offset(receiver, kind)
             way = self._ways[partner, kind, outgoing] = (data, self._head(sender, receiver, kind, 0), self._head(receiver, sender, kind, 1),
-                                                         self._counts[int(outgoing), kind * self._count + there:].ctypes.data)
+                                                         self._counts[int(outgoing), kind * self._count + there:].ctypes.data, self.waited.ctypes.data)
         return (array.__array_interface__["data"][0], array.nbytes, *way)
 
 

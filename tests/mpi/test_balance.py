@@ -1,4 +1,6 @@
 """Cuts that follow the counted work: an off-centre slab of salt is shared out fairly, with the same forces, and a run goes on over a checkpoint with its cuts."""
+import time
+
 import numpy as np
 import pytest
 from engines import Record, advance, heat_bath, simulation
@@ -98,3 +100,60 @@ def test_fair_cuts_part_the_work_evenly():
     work[0] = 0
     work[0, 500] = 10**6                                            # all in one place: bricks keep a width
     assert np.all(np.diff(fair_cuts(work, (4, 1, 2))[0]) > 0.001)
+
+
+@pytest.mark.skipif(comm.size == 1, reason="one rank has nothing to share")
+def test_cuts_follow_the_pace_that_ranks_are_told_to_have():
+    """A rank that takes twice as long for its work as the others gets less of it, and gives it back when it no longer does; forces stay those of one rank."""
+    system = slab()
+    alone = gather_sorted(SerialComm(), started(system, None, SerialComm(), (1, 1, 1)).state, ["force"])["force"]
+    sim = started(system, "time")
+    for slow, looks in ((2.0, 6), (1.0, 6)):
+        for _ in range(looks):
+            counted = sim.forces.pair.add_work(sim.state, ENTRY, sim.balance.particle, 8 / sim.state.box.lengths, np.zeros((3, 8), np.int64))
+            sim.balance.nanoseconds, sim.balance.steps = int(10 * counted * (slow if comm.rank == 0 else 1.0)), 3
+            if sim.balance.adjust(sim.domain, sim.forces.pair, sim.state, sim.rebuilds):
+                sim.forces.place()
+            sim.rebuild()
+        counted = comm.allgather(sim.forces.pair.add_work(sim.state, ENTRY, sim.balance.particle, 8 / sim.state.box.lengths, np.zeros((3, 8), np.int64)))
+        if comm.size == 2:                  # planes of ions go from one rank to the other as a whole
+            assert counted[0] / counted[1] == pytest.approx(1.0 / slow, rel=0.25)
+        assert slow == 1.0 or counted[0] < min(counted[1:])
+    sim.evaluate(observe=True)
+    whole = gather_sorted(comm, sim.state, ["force"])
+    if comm.rank == 0:
+        np.testing.assert_allclose(whole["force"], alone, rtol=0, atol=1e-9)
+
+
+@pytest.mark.skipif(comm.size == 1, reason="one rank has nothing to share")
+def test_what_does_not_last_is_not_followed():
+    """Paces that change their sign from one look to the next are followed less and less, those that stay all the way."""
+    for sign, least, most in ((-1.0, 0.0, 0.3), (1.0, 0.9, 1.0)):
+        balance, found = Balance("time"), []
+        for look in range(1, 40):
+            late = 1.2 if (comm.rank == 0) == (sign**look > 0) else 1.0
+            balance.note(int(1e8 * late), 10)
+            found.append(np.log(balance._pace(comm, 10**9, 4 * look)))
+            assert balance.steps == 0 and 4 * look < balance._due <= 4 * look + EVERY
+        whole = np.log(late / np.mean(comm.allgather(late)))
+        assert least - 1e-9 <= found[-1] / whole <= most + 1e-9
+    balance.note(0, 0)                                              # no steps: nothing is known
+    assert balance._pace(comm, 10**9, 200) == 1.0 and balance._due == 201
+
+
+@pytest.mark.skipif(comm.size == 1, reason="one rank waits for nobody")
+@pytest.mark.parametrize("memory", ["1", "0"])
+def test_the_clock_of_work_stands_still_while_a_rank_waits(memory, monkeypatch):
+    monkeypatch.setenv("HPCNEMD_SHARED_MEMORY", memory)
+    sim = started(slab(), "time", comm.Dup())
+    start = sim.worked()
+    advance(sim, 1)
+    assert sim.balance.steps >= 1 and 0 < sim.balance.nanoseconds <= sim.worked() - start
+    comm.Barrier()
+    whole, worked = time.perf_counter_ns(), sim.worked()
+    if comm.rank == 0:
+        time.sleep(0.2)
+    sim.vote.send()
+    sim.vote.receive()
+    whole, worked = time.perf_counter_ns() - whole, sim.worked() - worked
+    assert whole > 1.9e8 and (worked < 0.5 * whole) == (comm.rank != 0)

@@ -23,14 +23,16 @@ def turns(monkeypatch):
 @pytest.mark.parametrize("threads", [False, pytest.param(True, marks=pytest.mark.skipif(comm.size != 2, reason="as many threads as these machines have cores"))])
 def test_a_round_has_a_slice_of_each_kind(turns, threads):
     before = os.sched_getaffinity(0)
-    all_of_them = turns.Turns(comm, turns.case_of("nacl_216"), 1e-3, "double", threads, 4, sorted(before) * comm.size)
+    all_of_them = turns.Turns(comm, turns.case_of("nacl_216"), 1e-3, "double", threads, 4, sorted(before) * comm.size, threads)
     assert os.sched_getaffinity(0) == before
     start = [sim.step for sim in (all_of_them.shared, all_of_them.own)]
     found = all_of_them.round()
-    assert set(found) == {"ranks", "copies", "alone", "slowest_alone"} | ({"threads"} if threads else set())
+    assert set(found) == {"ranks", "copies", "alone", "slowest_alone"} | ({"threads", "timed"} if threads else set())
     assert all(seconds > 0.0 for seconds in found.values()) and found["alone"] <= found["slowest_alone"]
     assert comm.allgather(found) == [found] * comm.size
     assert [sim.step - first for sim, first in zip((all_of_them.shared, all_of_them.own), start)] == [8, 8]     # each twice: both ends of the round, and alone and side by side
+    if threads:
+        assert all_of_them.timed.balance.kind == "time" and all_of_them.timed.step == 12 + 16       # each of two slices after one that is not timed
     if threads and comm.rank == 0:
         assert all_of_them.threaded.forces.threads == 2 and all_of_them.threaded.step == 16
 
