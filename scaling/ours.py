@@ -24,6 +24,7 @@ from hpcnemd.dynamics.thermostat import make_thermostat             # noqa: E402
 from hpcnemd.dynamics.velocities import draw_velocities             # noqa: E402
 from hpcnemd.experiments.compiling import compile_parts              # noqa: E402
 from hpcnemd.forces.evaluator import Forces                         # noqa: E402
+from hpcnemd.parallel.balance import Balance                    # noqa: E402
 from hpcnemd.parallel.domain import Domain, gather_sorted, scatter  # noqa: E402
 from hpcnemd.parallel.launch import launcher_count, world         # noqa: E402
 from hpcnemd.parallel.layout import choose_grid                     # noqa: E402
@@ -40,8 +41,8 @@ class Stress(Observer):
         self.last = pressure_tensor(sim)
 
 
-def simulation(case, system, comm, replica=0, threads=1):
-    """A Simulation under a Nose-Hoover chain, not started."""
+def simulation(case, system, comm, replica=0, threads=1, balance="cost"):
+    """A Simulation under a Nose-Hoover chain, not started. `balance`: one of parallel.balance.KINDS."""
     domain = Domain(comm, system.box, choose_grid(comm.size, system.box.lengths), system.cutoff + system.skin)
     state = State.empty(system.box, system.kinds)
     scatter(domain, state, {"species": system.species, "position": system.position})
@@ -53,7 +54,8 @@ def simulation(case, system, comm, replica=0, threads=1):
     else:
         s = len(system.counts)
         colour = Colour(np.asarray(system.counts, float), system.kinds.mass, np.zeros(s), np.zeros(s, np.int64), np.ones(s, bool), np.array([1.0, 0.0, 0.0]))
-    sim = Simulation(state, domain, forces, colour, case.timestep, 2026, replica)
+    order = getattr(system.coulomb, "order", None) or 0
+    sim = Simulation(state, domain, forces, colour, case.timestep, 2026, replica, Balance(balance, order))
     bath, on = make_thermostat("nose_hoover", kelvin(case), colour, False, case.timestep, time=100 * case.timestep)
     sim.enter_phase(Drive(), bath, on)
     return sim

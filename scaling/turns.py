@@ -1,9 +1,11 @@
-"""Ranks beside one rank, in turns of a fraction of a second: mpirun --bind-to none -n 2 python scaling/turns.py [--case llzo_1536,lj_32000] [--threads] [--json FILE]
+"""Ranks beside one rank, in turns of a fraction of a second: mpirun --bind-to none -n 2 python scaling/turns.py [--case llzo_1536,lj_32000] [--threads] [--timed] [--json FILE]
 
 On a machine whose clock or neighbours change from second to second, two launches see two machines. Here the processes of one launch hold several copies of a system: one
-that all ranks share, one of each rank's own and, with --threads, one of rank 0 with as many threads. They take turns: all ranks together, each rank alone while the others sleep (the
-mean of their times is that of one rank), all of them on copies of their own side by side, rank 0 with its threads. A round of these gives one ratio of each kind; printed are medians over rounds
-with their standard error (bootstrap) and quartiles. Every process, and every thread, keeps to a core of its own.
+that all ranks share, one of each rank's own and, with --threads, one of rank 0 with as many threads; with --timed another that all share, whose cuts follow measured times
+(balance = "time" in a deck). They take turns: all ranks together, each rank alone while the others sleep (the mean of their times is that of one rank), all of them on copies of
+their own side by side, rank 0 with its threads; ranks with measured times make as many steps before the clock is read as after it, since their cuts have stood still while others had
+their turns. A round of these gives one ratio of each kind; printed are medians over rounds with their standard error (bootstrap) and quartiles. Every process, and every thread, keeps
+to a core of its own.
 
 2 ranks over 1: the speed-up. Copies: what the machine gives to processes that have nothing to do with each other, twice the time of one rank over theirs (the slowest of them)."""
 import argparse
@@ -39,12 +41,15 @@ def confined(cores):
 class Turns:
     """Copies of a case's system and the slices of time in which they are stepped, `steps` at a time (None: see PIECE). `cores`: all that this launch has. Collective."""
 
-    def __init__(self, comm, case, accuracy, precision, threads, steps, cores):
+    def __init__(self, comm, case, accuracy, precision, threads, steps, cores, timed=False):
         system = system_of(case, accuracy, precision=precision)
         self.particles, self.skin = len(system.species), case.skin
         self.comm, self.steps = comm, steps or max(LEAST, PIECE // self.particles)
         self.shared, self.own, self.threaded = simulation(case, system, comm.Dup()), simulation(case, system, SerialComm(), comm.rank), None
+        self.timed = simulation(case, system, comm.Dup(), balance="time") if timed else None
         self._begin(self.shared)
+        if timed:
+            self._begin(self.timed)
         self._begin(self.own)
         if threads:
             if comm.rank == 0:
@@ -73,13 +78,21 @@ class Turns:
         self.comm.Barrier()
         return max(self.comm.allgather(self._timed(sim)))
 
+    def _led(self):
+        """Seconds of the ranks whose cuts follow measured times, after a slice that is not timed."""
+        self._together(self.timed)
+        return self._together(self.timed)
+
     def round(self):
         """{kind: seconds of a slice} of one round; all ranks' slices come first and last, and their mean counts."""
         first = self._together(self.shared)
+        timed = self._led() if self.timed else 0.0
         alone = [self._alone(rank, self.own) for rank in range(self.comm.size)]
         found = {"copies": self._together(self.own), "alone": float(np.mean(alone)), "slowest_alone": max(alone)}
         if self.with_threads:
             found["threads"] = self._alone(0, self.threaded)
+        if self.timed:
+            found["timed"] = 0.5 * (timed + self._led())
         return {**found, "ranks": 0.5 * (first + self._together(self.shared))}
 
 
@@ -97,7 +110,7 @@ def measured(comm, name, arguments):
     if quiet:
         with confined(arguments.cores):
             quiet.sample()
-    turns = Turns(comm, case, arguments.accuracy, arguments.precision, arguments.threads, arguments.steps, sorted(arguments.cores))
+    turns = Turns(comm, case, arguments.accuracy, arguments.precision, arguments.threads, arguments.steps, sorted(arguments.cores), arguments.timed)
     end = time.monotonic() + arguments.seconds
     while comm.bcast(time.monotonic() < end or len(rounds) < 5):
         rounds.append(turns.round())
@@ -110,6 +123,8 @@ def measured(comm, name, arguments):
             "copies": ratio(comm.size * seconds["alone"], seconds["copies"])}
     if arguments.threads:
         line["threads_over_one"], line["threads_over_ranks"] = ratio(seconds["alone"], seconds["threads"]), ratio(seconds["ranks"], seconds["threads"])
+    if arguments.timed:
+        line["timed_over_one"], line["timed_over_ranks"] = ratio(seconds["alone"], seconds["timed"]), ratio(seconds["ranks"], seconds["timed"])
     if quiet is None:
         return line
     with confined(arguments.cores):
@@ -131,6 +146,8 @@ def show(line):
     print(f"    copies side by side over one: {told('copies')}")
     if "threads_over_ranks" in line:
         print(f"    one rank of {line['ranks']} threads over one: {told('threads_over_one')}; over {line['ranks']} ranks: {told('threads_over_ranks')}")
+    if "timed_over_ranks" in line:
+        print(f"    {line['ranks']} ranks whose cuts follow measured times over one: {told('timed_over_one')}; over {line['ranks']} ranks: {told('timed_over_ranks')}")
 
 
 def main():
@@ -141,6 +158,7 @@ def main():
     parser.add_argument("--seconds", type=float, default=60.0, help="of each case")
     parser.add_argument("--steps", type=int, help=f"of a slice; default: {PIECE} over the number of particles, at least {LEAST}")
     parser.add_argument("--threads", action="store_true", help="one rank of as many threads takes turns, too")
+    parser.add_argument("--timed", action="store_true", help="ranks whose cuts follow measured times take turns, too")
     parser.add_argument("--json", help="file that the records are added to, one line each")
     comm = world()
     if comm.rank:
