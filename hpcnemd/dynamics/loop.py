@@ -12,6 +12,7 @@ from ..kernels.whole_step import close_shared, close_whole, open_whole
 from ..parallel.domain import check_halo, refresh
 from ..parallel.reduce import ordered_sum
 from .stretch import hurry
+from .sweeps import Sweeps, awake
 
 
 def advance(sim, until, observers=(), stop=None):
@@ -29,6 +30,8 @@ def advance(sim, until, observers=(), stop=None):
         stop? (voted with the lists)
     Where steps are short, several are made in one call before each (`stretch.hurry`).
     """
+    if sim.sweeps is None and Sweeps.wanted(sim):
+        sim.sweeps = Sweeps(sim, sim.forces.team)
     while sim.step < until:
         asked = stop is not None and stop()
         first, begun = sim.step, hurry(sim, until, observers, asked)
@@ -55,18 +58,21 @@ def open_half(sim):
     """Thermostat half step, half kick, projection and drift, in one sweep over the particles; returns the square of how far one has moved since the lists."""
     if sim.thermostat.kind == "langevin":
         langevin(sim, 0)
-    given = opening_arguments(sim)
+    kernel, given = opening_call(sim)
     if sim.opening is None:
-        sim.opening = entry(open_whole, *given)
-    return sim.opening(*given)
+        sim.opening = entry(kernel, *given)
+    with awake(sim):
+        return sim.opening(*given)
 
 
-def opening_arguments(sim):
-    """Of kernels.whole_step.open_whole."""
+def opening_call(sim):
+    """kernels.whole_step.open_whole with its arguments, or what threads do in its place."""
+    if sim.sweeps is not None:
+        return sim.sweeps.opening()
     shared, bath, colour, drive, state = sim.shared, sim.thermostat, sim.colour, sim.drive, sim.state
-    return (state.n_owned, state.species, state.position, state.velocity, state.force, sim.inverse_mass, sim.scale, shared.stream, sim.kick, colour.axis,
-             sim.timestep, drive.code, drive.value, sim.norm, bath.code, bath.numbers, bath.velocity, bath.mass, sim.on, colour.mass, colour.charge,
-             shared.kinetic, shared.numbers, sim.reference, sim.stretch)
+    return open_whole, (state.n_owned, state.species, state.position, state.velocity, state.force, sim.inverse_mass, sim.scale, shared.stream, sim.kick, colour.axis,
+                        sim.timestep, drive.code, drive.value, sim.norm, bath.code, bath.numbers, bath.velocity, bath.mass, sim.on, colour.mass, colour.charge,
+                        shared.kinetic, shared.numbers, sim.reference, sim.stretch)
 
 
 def close_half(sim):
@@ -75,32 +81,41 @@ def close_half(sim):
     if bath.kind == "langevin":         # heat of the half step before
         shared.numbers[HEAT] += ordered_sum(sim.comm, sim.heat_here)[0]
         sim.heat_here[:] = 0.0
+    with awake(sim):
+        for kernel, given in kick_calls(sim):
+            kernel(*given)
     if sim.comm.size > 1:
-        half_kick(*kick_arguments(sim))
         sim.summed.send()
         sim.total[:] = sim.summed.sum()
-    given = closing_arguments(sim)
+    kernel, given = closing_call(sim)
     if sim.closing is None:
-        sim.closing = entry(close_whole if sim.comm.size == 1 else close_shared, *given)
-    finite = sim.closing(*given)
+        sim.closing = entry(kernel, *given)
+    with awake(sim):
+        finite = sim.closing(*given)
     if not finite:
         sim.report_not_finite(sim.step + 1)
     if bath.kind == "langevin":
         langevin(sim, 1)
 
 
-def closing_arguments(sim):
-    """Of kernels.whole_step.close_whole; on several ranks of close_shared, after `half_kick` and the sum over ranks."""
+def closing_call(sim):
+    """kernels.whole_step.close_whole with its arguments; on several ranks close_shared, after `kick_calls` and the sum over ranks; or what threads do in its place, after `kick_calls`."""
     shared, bath, colour, drive, state = sim.shared, sim.thermostat, sim.colour, sim.drive, sim.state
-    sums = (sim.inverse_mass, sim.sums, sim.reduced) if sim.comm.size == 1 else (sim.total,)
-    return (state.n_owned, state.species, state.velocity, state.force, *sums, sim.unsettled is not None, sim.scale, shared.stream,
-            sim.kick, colour.axis, sim.timestep, drive.code, drive.value, sim.norm, bath.code, bath.numbers, bath.velocity, bath.mass, sim.on, colour.mass, colour.charge,
-            colour.counts, colour.group, sim.group_mass, sim.group_charge, shared.kinetic, shared.numbers)
+    others = (sim.unsettled is not None, sim.scale, shared.stream, sim.kick, colour.axis, sim.timestep, drive.code, drive.value, sim.norm, bath.code, bath.numbers, bath.velocity, bath.mass, sim.on,
+              colour.mass, colour.charge, colour.counts, colour.group, sim.group_mass, sim.group_charge, shared.kinetic, shared.numbers)
+    if sim.sweeps is not None:
+        return sim.sweeps.closing(others)
+    rows = state.n_owned, state.species, state.velocity, state.force
+    return (close_whole, (*rows, sim.inverse_mass, sim.sums, sim.reduced, *others)) if sim.comm.size == 1 else (close_shared, (*rows, sim.total, *others))
 
 
-def kick_arguments(sim):
-    """Of kernels.integrate.half_kick."""
-    return sim.state.n_owned, sim.state.species, sim.state.velocity, sim.state.force, sim.inverse_mass, 0.5 * sim.timestep, sim.sums
+def kick_calls(sim):
+    """[(kernel, arguments)] of the second half kick where the closing of the step does not make it itself."""
+    if sim.sweeps is not None:
+        return [sim.sweeps.kicking()]
+    if sim.comm.size == 1:
+        return []
+    return [(half_kick, (sim.state.n_owned, sim.state.species, sim.state.velocity, sim.state.force, sim.inverse_mass, 0.5 * sim.timestep, sim.sums))]
 
 
 def langevin(sim, draw):

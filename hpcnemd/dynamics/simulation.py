@@ -64,6 +64,7 @@ class Simulation:
         self.built_lengths, self.stretch = state.box.lengths, np.ones(3)
         self.arranged = 0                                       # grows whenever lists, box or arrays are others than before
         self.spent = None                                       # of the skin (angstrom), for the next forces; None where it was not looked at
+        self.sweeps = None                                      # what shares out the rest of a step among threads, where that is worth it (dynamics.loop)
         self.enter_phase(Drive(), NoThermostat(), np.zeros(n_species, bool))
 
     # ---- phases -----------------------------------------------------------------------------------------------------

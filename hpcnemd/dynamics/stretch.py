@@ -11,13 +11,11 @@ from ..core.errors import PhysicsError
 from ..kernels import entry
 from ..kernels import stretch as kernels
 from ..kernels.frames import WIDTH, Bound
-from ..kernels.integrate import half_kick
-from ..kernels.whole_step import close_shared, close_whole, open_whole
 from .observers import Observer
 
 LEAST, MOST = 16, 64    # steps of one stretch: whoever asks for a stop does not wait for more,
 SHORT = 50000           # and of particles of a rank times steps between the two
-SMALL = 20000           # particles of a rank, above which calls take no part of a step that counts, and who asks for a stop would wait
+SMALL = 20000           # particles of a rank and thread, above which calls take no part of a step that counts, and who asks for a stop would wait
 
 
 def hurry(sim, until, observers, asked=False):
@@ -43,7 +41,7 @@ def possible(sim):
         return False
     if sim.comm.size > 1 and sim.vote.ways is None:
         return False
-    return sim.domain.expected[0] <= SMALL * sim.comm.size and (getattr(sim.forces, "mesh", None) is None or sim.unsettled is not None)      # the net force is taken off at the end of the step
+    return sim.domain.expected[0] <= SMALL * sim.comm.size * getattr(sim.forces, "threads", 1) and (getattr(sim.forces, "mesh", None) is None or sim.unsettled is not None)      # the net force is taken off at the end of the step
 
 
 class Stretch:
@@ -87,14 +85,14 @@ class Stretch:
         if self.arranged == sim.arranged:
             return self.given is not None
         self.arranged, self.given = sim.arranged, None
-        from .loop import kick_arguments
+        from .loop import kick_calls
         calls = sim.forces.calls(sim.state)
         if calls is None:
             return False
         vote, total = (ways_of(parts) for parts in (sim.vote, sim.summed))
-        before, after = [*calls.start, *vote[0], *calls.wait, *vote[1]], []
+        before, after = [*calls.start, *vote[0], *calls.wait, *vote[1]], kick_calls(sim)
         if sim.comm.size > 1:
-            after = [(half_kick, kick_arguments(sim)), *total[0], *total[1], (kernels.add_parts, self._sums)]
+            after = [*after, *total[0], *total[1], (kernels.add_parts, self._sums)]
         forces = calls.others[0]
         for pairs, others in zip(calls.near, calls.others[1:]):
             forces = [*forces, pairs, *others]
@@ -143,12 +141,11 @@ class Stretch:
             return self._made(count, every)
 
     def _made(self, count, every):
-        from .loop import closing_arguments, opening_arguments, settle_lists
+        from .loop import closing_call, opening_call, settle_lists
         sim, end, begun = self.sim, self.sim.step + count, False
-        close = close_whole if sim.comm.size == 1 else close_shared
         while True:
-            self._bind(kernels.OPEN, (open_whole, opening_arguments(sim)))
-            self._bind(kernels.CLOSE, (close, closing_arguments(sim)))
+            self._bind(kernels.OPEN, opening_call(sim))
+            self._bind(kernels.CLOSE, closing_call(sim))
             if self._run is None:
                 self._run = self.compile()
             start = sim.worked()

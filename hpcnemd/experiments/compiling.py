@@ -21,9 +21,10 @@ from .. import kernels
 from ..core.state import State
 from ..dynamics.colour import Colour
 from ..dynamics.drive import Drive
-from ..dynamics.loop import close_half, closing_arguments, open_half
+from ..dynamics.loop import close_half, closing_call, open_half
 from ..dynamics.simulation import Simulation
 from ..dynamics.stretch import Stretch
+from ..dynamics.sweeps import Sweeps
 from ..dynamics.thermostat import make_thermostat
 from ..dynamics.velocities import draw_velocities
 from ..forces.evaluator import Forces
@@ -126,7 +127,7 @@ def compile_part(part, system, ranks=1, threads=1):
         domain.expected = (state.n_owned,)
         lists_hold(domain, state, state.position[:state.n_owned].copy(), system.cutoff, system.cutoff + system.skin)
     elif part == "sweeps":
-        _sweep(comm, domain, system, ranks)
+        _sweep(comm, domain, system, ranks, team)
 
 
 def _pair_forces(system):
@@ -135,7 +136,7 @@ def _pair_forces(system):
     return PairForces(system.forcefield, system.kinds, system.box, system.cutoff, system.skin, truncation=system.truncation, coulomb=real, precision=system.precision)
 
 
-def _sweep(comm, domain, system, ranks):
+def _sweep(comm, domain, system, ranks, team):
     """A step without forces, lists and ghosts."""
     s, temperature, state = len(system.counts), 300.0, State.of(system.box, system.kinds, system.species, system.position)
     colour = Colour(system.counts.astype(float), system.kinds.mass, np.zeros(s), np.zeros(s, np.int64), np.ones(s, bool), np.array([1.0, 0.0, 0.0]),
@@ -144,10 +145,17 @@ def _sweep(comm, domain, system, ranks):
     draw_velocities(comm, state, temperature, 1, 0)
     sim.enter_phase(Drive(), *make_thermostat("nose_hoover", temperature, colour, False, 1e-3))
     sim.take_stock()
+    sim.reference = state.position.copy()
     open_half(sim)
     close_half(sim)
+    if team is not None:
+        by_threads = Simulation(state, domain, NoForces(), colour, 1e-3)
+        by_threads.enter_phase(sim.drive, sim.thermostat, sim.on)
+        by_threads.reference, by_threads.sweeps = sim.reference, Sweeps(by_threads, team)
+        open_half(by_threads)
+        close_half(by_threads)
     if ranks > 1:
-        numbers = closing_arguments(sim)
+        _, numbers = closing_call(sim)
         entry(close_shared, *numbers[:4], *numbers[6:])      # with sums over all ranks in place of this rank's
     Stretch(sim).compile()
 

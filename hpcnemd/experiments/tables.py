@@ -282,7 +282,7 @@ class ParallelTable(Table):
     grid: ThreeCounts | None = Key(None, description="their domains along x, y, z; default: the smallest surface")
     writer: Literal["auto", "collective", "offset", "gather"] = Key("auto", description="how files are written")
     balance: Literal["cost", "time", "none"] = Key("cost", description="what moves the cuts between domains: counted work, measured time (not reproducible), or nothing")
-    threads: int = Key(1, ge=1, le=256, description="of each rank, for forces; a core each. Ranks are faster: threads are for where there are no more of them")
+    threads: int = Key(1, ge=1, le=256, description="of each rank; a core each. Ranks are faster: threads are for where there are no more of them")
 
 
 class OutputTable(Table):

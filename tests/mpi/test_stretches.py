@@ -5,6 +5,7 @@ from engines import advance, heat_bath, simulation, system_of
 from mpi4py import MPI
 
 from hpcnemd.dynamics import simulation as module
+from hpcnemd.dynamics import sweeps
 from hpcnemd.dynamics.drive import Drive
 from hpcnemd.dynamics.observers import Observer, Series
 from hpcnemd.dynamics.stretch import Stretch
@@ -54,8 +55,9 @@ def test_the_same_bits_as_one_by_one_and_through_mpi(coulomb, precision, small, 
 @pytest.mark.skipif(comm.size > 2, reason="more threads than these machines have cores")
 @pytest.mark.parametrize("small", [0, 10**9])
 def test_ranks_of_two_threads(small, monkeypatch):
-    """The forces of one thread but for rounding, whether the mesh is cut or whole, and steps in one call with the bits of steps made one by one."""
+    """The forces of one thread but for rounding, whether the mesh is cut or whole, and steps in one call with the bits of steps made one by one, with sweeps that threads share or do not."""
     monkeypatch.setattr(mesh, "SMALL", small)
+    monkeypatch.setattr(sweeps, "LEAST", 50 if small else 10**6)
     system = system_of("nacl", "nacl_tosi_fumi", (3, 3, 3), coulomb="spme", accuracy=1e-4, cutoff=6.5, skin=0.8)
     found = []
     for threads, one_by_one in ((1, False), (2, False), (2, True)):
@@ -63,7 +65,7 @@ def test_ranks_of_two_threads(small, monkeypatch):
         if one_by_one:
             sim.hurrying = False
         advance(sim, 40)
-        assert isinstance(sim.hurrying, Stretch) != one_by_one
+        assert isinstance(sim.hurrying, Stretch) != one_by_one and (sim.sweeps is not None) == (threads > 1 and small > 0)
         found.append(numbers_of(sim))
     alone, shared, slow = found
     assert np.array_equal(alone[0], shared[0]) and np.abs(alone[3]).max() > 1.0 and np.abs(shared[3] - alone[3]).max() < 1e-7      # rounding has grown for 40 steps

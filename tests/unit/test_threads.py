@@ -12,6 +12,7 @@ from hpcnemd.app.check import thread_problems
 from hpcnemd.core.box import Box
 from hpcnemd.core.errors import HpcnemdError
 from hpcnemd.core.state import State
+from hpcnemd.dynamics import sweeps
 from hpcnemd.dynamics.drive import Drive
 from hpcnemd.dynamics.observers import Series
 from hpcnemd.dynamics.stretch import Stretch
@@ -89,7 +90,9 @@ def test_threads_share_full_lists(precision, path):
 
 
 @pytest.mark.parametrize("coulomb, precision, number", [("spme", "double", 2), ("spme", "mixed", 3), ("dsf", "double", 2)])
-def test_steps_made_several_in_one_call_have_the_bits_of_steps_made_one_by_one(coulomb, precision, number):
+def test_steps_made_several_in_one_call_have_the_bits_of_steps_made_one_by_one(coulomb, precision, number, monkeypatch):
+    if number == 2:
+        monkeypatch.setattr(sweeps, "LEAST", 50)        # what is done with every particle is shared out, too
     found = []
     for one_by_one in (True, False):
         sim = simulation(salt(precision, coulomb), 1500.0, 2.0, threads=number)
@@ -99,10 +102,28 @@ def test_steps_made_several_in_one_call_have_the_bits_of_steps_made_one_by_one(c
             sim.hurrying = False
         series = Series(10, 7, 10, 2)
         advance(sim, 100, (series,))
-        assert isinstance(sim.hurrying, Stretch) != one_by_one and sim.rebuilds > 2
+        assert isinstance(sim.hurrying, Stretch) != one_by_one and sim.rebuilds > 2 and (sim.sweeps is not None) == (number == 2)
         found.append((sim.state.position, sim.state.velocity, sim.state.force[:sim.state.n_owned], sim.shared.kinetic, sim.shared.numbers,
                       *(value for value in series.data.values() if isinstance(value, np.ndarray))))
     assert all(np.array_equal(mine, theirs, equal_nan=True) for mine, theirs in zip(*found))
+
+
+@pytest.mark.parametrize("coulomb, bath", [("spme", "nose_hoover"), ("dsf", "gaussian"), ("spme", "langevin")])
+def test_sweeps_of_threads_are_those_of_one(coulomb, bath, monkeypatch):
+    """Thirty steps over new lists: sums run in another order, all else is the same; in each of them the threads are called."""
+    monkeypatch.setattr(sweeps, "LEAST", 50)
+    found = []
+    for number in (1, 2, 3):
+        sim = simulation(salt("double", coulomb), 1500.0, 2.0, threads=number)
+        heat_bath(sim, 1500.0, bath, Drive() if bath == "langevin" else Drive("constant_current", 0.02))
+        sim.start()
+        advance(sim, 30)
+        assert (sim.sweeps is not None) == (number > 1) and sim.rebuilds > 1
+        order = np.argsort(sim.state.id[:sim.state.n_owned])
+        found.append([*(getattr(sim.state, name)[:sim.state.n_owned][order] for name in ("position", "velocity", "force")), sim.shared.kinetic, sim.shared.numbers, sim.sums.sum(axis=0)[1:4]])
+    for other in found[1:]:
+        for mine, theirs, scale in zip(found[0], other, (1.0, 1e-2, 1.0, 1.0, 1.0, 1.0)):
+            np.testing.assert_allclose(mine, theirs, rtol=1e-7, atol=1e-8 * scale)
 
 
 @njit(no_cpython_wrapper=False)
