@@ -24,7 +24,7 @@ def brute(box, position, before, cutoff):
 def test_a_pair_that_has_come_near_is_found(cell):
     box, cutoff = CELLS[cell]
     rng, told, n = np.random.default_rng(11), [], 40 if box.lengths.max() < 12 else 80
-    for trial in range(50):
+    for trial in range(30):
         before = box.placed(rng.random((n, 3)) * box.lengths)
         before[:, box.dimensions:] = 0.0
         move = rng.normal(size=(n, 3)) * (np.arange(3) < box.dimensions)
