@@ -14,7 +14,7 @@ from .frames import word
 from .waiting import nanoseconds, pause, yield_core
 
 LOCAL, BYTES, DATA, FLAG, ACK, COUNT, WAITED, COLUMNS = range(8)        # own array, its size; room of the channel, its flag and ack; where this process counts its messages, and the ns it has waited
-PATIENCE = 100          # looks before the processor is offered to others
+PATIENCE = 1000         # looks, some ten microseconds, before the processor is offered to others: whoever takes it keeps it for milliseconds
 _I64, _LONG = ir.IntType(64), ir.IntType(64).as_pointer()
 
 
