@@ -32,7 +32,7 @@ from ..forces.pair import PairForces, RealSpace
 from ..forces.spme import mesh_type
 from ..kernels import entry
 from ..kernels import mesh as mesh_kernels
-from ..kernels import shared_memory, transform
+from ..kernels import shared_memory, tail, transform
 from ..kernels.packing import warm_up_leavers
 from ..kernels.pair_kernels import folder
 from ..kernels.simd import choose_path
@@ -114,6 +114,7 @@ def compile_part(part, system, ranks=1, threads=1):
             entry(share_out, team.flags, threads, 0, False)
         if ranks > 1:
             warm_up_leavers()
+            tail.warm_up()
             table = np.zeros((0, shared_memory.COLUMNS), np.int64)
             shared_memory.post(table)
             shared_memory.take(table, 0, 1)

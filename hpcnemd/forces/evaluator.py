@@ -6,6 +6,7 @@ import numpy as np
 from ..parallel.domain import add_forces, ghost_calls, own_images, send_forces
 from ..parallel.mesh import run
 from ..parallel.reduce import ordered_sum
+from ..parallel.tail import Tail
 from ..parallel.threads import team_of
 from .coulomb import dsf_self_energy, settings_for
 from .ewald import Ewald
@@ -56,7 +57,8 @@ class Forces:
         real = None
         if settings is not None:
             real = RealSpace("dsf" if settings.method == "dsf" else "ewald", settings.beta, cutoff)
-        self.pair = PairForces(forcefield, kinds, box, cutoff, skin, truncation=truncation, coulomb=real, path=path, precision=precision, threads=threads)
+        tail = Tail(domain.comm, 0 if counts is None else int(np.sum(counts))) if domain.comm.size > 1 and threads == 1 else None
+        self.pair = PairForces(forcefield, kinds, box, cutoff, skin, truncation=truncation, coulomb=real, path=path, precision=precision, threads=threads, tail=tail)
         self.threads, self.team = int(threads), team_of(int(threads))
         self.mesh = None
         self.constant = 0.0
@@ -133,7 +135,8 @@ class Forces:
             return None
         start, wait, send, add = ghosts
         near, far, fetch, deliver = pair
-        return StepCalls(start, wait, charges, near, far, [[*setting_out, *fetch], *legs, [*deliver, *send, *end, *add]], net, removed)
+        more = [[]] * (len(near) > len(legs) + 1)               # the tail has a call before the first piece and one behind the last
+        return StepCalls(start, wait, charges, near, far, [[*setting_out, *fetch], *more, *legs, *more, [*deliver, *send, *end, *add]], net, removed)
 
     def _legs(self, observe):
         """Parts of the mesh's work that go in between those of the pair part."""

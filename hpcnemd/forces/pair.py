@@ -3,7 +3,6 @@
 The list is built for cutoff + skin and stays right while no particle has moved by more than skin / 2. Rows of the state are never moved: slots of the
 list point to them. Everything depends on the positions and on the order of rows only, so equal rows give equal bits."""
 import functools
-import math
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -14,11 +13,14 @@ from ..kernels import neighbours, pair_slots
 from ..kernels.coefficients import ewald_polynomials, exp2_polynomial
 from ..kernels.mesh import add_points, clear
 from ..kernels.neighbours_simd import builder
+from ..kernels.pair_arguments import arguments
 from ..kernels.pair_kernels import pair_kernel
 from ..kernels.pair_source import scratch
 from ..kernels.simd import choose_path
+from ..kernels.tail import BLOCK, PIECES, bring_rows
 from ..kernels.work import add_work
 from ..parallel.threads import Table, team_of
+from .columns import ColumnGrid, column_width, columns_of
 from .pair_table import PairTable
 
 SHAPES = {"double": {"plain": (1, 1), "avx2": (2, 1), "avx512": (2, 2)},           # path -> (rows of j in a vector, vectors at once)
@@ -27,6 +29,7 @@ FULL_SHAPES = {"double": {"avx2": (1, 2), "avx512": (2, 2)}, "mixed": {"avx2": (
 LARGEST_EXPONENT = {"double": 1000, "mixed": 125}       # the vector code's exp has no guard against underflow
 FLOAT32 = 2.0**-23
 INNER = 0.5             # of the skin, within which the inner parts of the lists reach
+TAIL = 0.2              # of the list, that other ranks of the node may take in pieces
 CLUSTER = 12            # list entries that take as long as what a cluster costs beside its list
 
 
@@ -58,9 +61,10 @@ class PairForces:
     cutoff and skin in angstrom; coulomb: a RealSpace with the same cutoff, or None; path: "auto", "plain", "avx2" or "avx512"; precision: "double" or
     "mixed", where a pair is worked out in float32 from fixed-point positions and all sums are float64.
     `threads`: of this rank, among which clusters are shared out; sums of forces and energies then run in another order than those of one thread.
+    `tail`: a parallel.tail.Tail for the end of the lists, or None; of one thread only.
     `minimum_distance` (s, s): distance below which a pair has fallen inside its repulsive wall. `path` tells which kernels run."""
 
-    def __init__(self, forcefield, kinds, box, cutoff, skin, truncation="shift_force", coulomb=None, path="auto", precision="double", threads=1):
+    def __init__(self, forcefield, kinds, box, cutoff, skin, truncation="shift_force", coulomb=None, path="auto", precision="double", threads=1, tail=None):
         if precision not in SHAPES:
             raise InputError(f'precision "{precision}": write one of {", ".join(SHAPES)}')
         if not (cutoff > 0 and skin >= 0):
@@ -94,14 +98,16 @@ class PairForces:
         else:                           # i before j
             self._partners = np.ascontiguousarray((lane[None, :] < row[:, None]).astype(real).ravel())
         self.inner_skin = INNER * self.skin
-        self._observed, self._shift = np.zeros(8), np.zeros((1, 3))
+        self._observed, self._unseen, self._shift, self._nowhere = np.zeros(8), np.zeros(8), np.zeros((1, 3)), np.zeros((1, 3))
         self.threads, self._team = int(threads), team_of(int(threads))
-        self._tables, self._observed_parts = [Table(self._team) for _ in range(2)], np.zeros((self.threads, 8))
+        self._tables, self._observed_parts = [Table(self._team) for _ in range(2)], np.zeros((max(self.threads, PIECES + 1), 8))
+        self._tail, self._settled = tail, False             # whether it has been told of the present lists
+        self._of_piece = [list(arguments(plan)).index(name) for name in ("foremost", "clusters", "force")]
         self._scratch = [scratch(plan) for _ in range(self.threads)]
         self._slots = self._owned_slots = self._receiving = self._clusters = self.list_length = 0
+        self._neighbour, self._pieces = np.zeros(4096, np.int32), []
         self._reserve(64)
         self._parted = {}                   # number of parts -> their edges, of the present list
-        self._neighbour, self._pieces = np.zeros(4096, np.int32), []
         self.reference = np.zeros((0, 3))
 
     @functools.cached_property
@@ -116,7 +122,7 @@ class PairForces:
 
     def rescale(self, box):
         """Take another box; lists stay as they are."""
-        self.box = box
+        self.box, self._settled = box, False
         span = box.lengths + 2 * self.list_radius + 2 * self.skin       # a length, a list radius to either side and the motion of a skin
         if box.tilted:
             span = np.abs(box.matrix).T @ (1 + 2 * (self.list_radius + self.skin) / box.heights)
@@ -140,14 +146,22 @@ class PairForces:
         self._room = room
         self._slot_row, self._route = np.full(room, -1, np.int32), np.full(room, -1, np.int32)
         self._near = [np.full(room, 1e18, np.float32) for _ in range(3)]
-        self._species = np.zeros(room, np.int32)
-        self._rows, self._force = np.zeros(4 * room, self._place), np.zeros(4 * room)         # forces are zero between calls of the kernel that bring them back
+        zeros = np.zeros if self._tail is None else self._tail.array                    # what a tail needs of the lists
+        if self._tail is not None:
+            self._tail.clear()
+            self._neighbour, self._pieces = zeros(max(len(self._neighbour), 4096), np.int32), zeros((PIECES, 4 * room), np.float64)
+            self._touched, self._blocks = np.zeros(PIECES, np.int64), zeros((PIECES, room // BLOCK), np.int64)
+            self._slot_force, self._same_row = (zeros((room, 3), np.float64), zeros(room, np.int32)) if self.plan.full else (None, None)
+            if self.plan.full:
+                self._same_row[:] = np.arange(room)
+        self._species = zeros(room, np.int32)
+        self._rows, self._force = zeros(4 * room, self._place), np.zeros(4 * room)            # forces are zero between calls of the kernel that bring them back
         self._others = [np.zeros(4 * room) for _ in range(1, self.threads)]             # forces that the other threads have summed
         groups = self._groups
         self._found = np.zeros((groups + 2) * room, np.int32)
-        self._pointer, self._inner_end = np.zeros(room // 4 * groups + 1, np.int64), np.zeros(room // 4 * groups, np.int64)
+        self._pointer, self._inner_end = zeros(room // 4 * groups + 1, np.int64), zeros(room // 4 * groups, np.int64)
         self._list_end = self._pointer[1:]
-        self._parameters = np.zeros(room * kinds * self._parameter_table.shape[2], self._parameter_table.dtype)
+        self._parameters = zeros(room * kinds * self._parameter_table.shape[2], self._parameter_table.dtype)
 
     @property
     def follows_images(self):
@@ -158,7 +172,7 @@ class PairForces:
         """Lists from the owned and ghost rows of `state`, which become the reference of `displacement`. `images`: see parallel.exchange.own_images; these ghosts
         then follow their owners, who get their forces; their own rows are neither read nor written by `compute`."""
         n, ghosts = state.n_owned, state.n_ghost
-        position, self._parted = state.position, {}
+        position, self._parted, self._settled = state.position, {}, False
         if len(self.reference) != n:
             self.reference = np.empty((n, 3))
         self.reference[:] = position[:n]
@@ -205,7 +219,7 @@ class PairForces:
                                         self._slots, found, ranges, pointer, inner_end, neighbour)
                 if used >= 0:
                     return used, neighbour
-                neighbour = np.zeros(2 * len(neighbour), np.int32)
+                neighbour = (np.zeros if self._tail is None else self._tail.array)(2 * len(neighbour), np.int32)
         if self._team is None:
             self.list_length, self._neighbour = part(0, self._clusters, self._found, self._pointer, self._inner_end, self._neighbour)
         else:
@@ -249,7 +263,9 @@ class PairForces:
         if self._clusters:
             self._reach = self._inner_end if spent is not None and spent <= self.inner_skin else self._list_end
             rows = self._ways(state)
-            if self._team is None:
+            if self._tail is not None:
+                self._with_tail(rows, observe, *part)
+            elif self._team is None:
                 k, n = part
                 foremost, end = self._cuts(n)[k:k + 2]
                 self._part(k == 0, k == n - 1, rows, observe, foremost, end, self._force, self._observed, self._scratch[0])
@@ -263,12 +279,20 @@ class PairForces:
     def _cuts(self, parts):
         """[parts + 1] clusters that part the list: the first part is twice as long as the others."""
         if parts not in self._parted:
-            inside = []
+            inside, end = [], self._clusters if self._tail is None else self._piece_cuts()[0]
             if parts > 1:
-                length = self._pointer[:self._clusters * self._groups + 1:self._groups]
-                inside = length.searchsorted([k * self.list_length // (parts + 1) for k in range(2, parts + 1)]).tolist()
-            self._parted[parts] = [0, *inside, self._clusters]
+                length = self._pointer[:end * self._groups + 1:self._groups]
+                inside = length.searchsorted([k * int(length[-1]) // (parts + 1) for k in range(2, parts + 1)]).tolist()
+            self._parted[parts] = [0, *inside, end]
         return self._parted[parts]
+
+    def _piece_cuts(self):
+        """[PIECES + 1] clusters that part the tail of the list into pieces of equal work."""
+        if 0 not in self._parted:
+            length = self._pointer[:self._clusters * self._groups + 1:self._groups]
+            entries, step = self.list_length, int(TAIL / PIECES * self.list_length)
+            self._parted[0] = [*length.searchsorted([entries - (PIECES - p) * step for p in range(PIECES)]).tolist(), self._clusters]
+        return self._parted[0]
 
     def _work(self):
         """(clusters + 1,) work before each cluster, counted as entries of the list, and a few for each cluster."""
@@ -289,6 +313,10 @@ class PairForces:
         """Pairs of the clusters [foremost, end); `fetch`, `deliver`: with the way from the state's `rows` and back to them; `work`: the scratch of one thread."""
         self._entry(*self._arguments(fetch, deliver, rows, observe, foremost, end, force, observed, work))
 
+    def _way(self, into, rows):
+        """The way from the state's `rows`, or back to them."""
+        self._part(into, not into, rows, False, 0, 0, self._force, self._unseen, self._scratch[0])
+
     def _arguments(self, fetch, deliver, rows, observe, foremost, end, force, observed, work):
         return (fetch, deliver, *rows, observe, self._rows, self._species, foremost, end, len(self.kinds.names), self._pointer, self._reach, self._neighbour,
                 self._parameters, self._partners, *self._units, *self._numbers, force, observed, *work)
@@ -301,10 +329,61 @@ class PairForces:
         ways = self._ways(state)
         if self._team is not None:
             return self._calls_by_threads(ways)
-        cuts, found = self._cuts(parts), []
+        cuts, found, whole = self._cuts(parts), [], self._tail is None
         for self._reach in (self._inner_end, self._list_end):
-            found.append([(self.kernel, self._arguments(k == 0, k == parts - 1, ways, False, *cuts[k:k + 2], self._force, self._observed, self._scratch[0])) for k in range(parts)])
-        return *found, [], []
+            found.append([(self.kernel, self._arguments(whole and k == 0, whole and k == parts - 1, ways, False, *cuts[k:k + 2], self._force, self._observed, self._scratch[0])) for k in range(parts)])
+        if whole:
+            return *found, [], []
+        self._settle_tail()
+        for far, calls in enumerate(found):
+            calls[:] = [self._tail.opening[far], *calls, self._tail.working]
+        fetch, deliver = ([(self.kernel, self._arguments(fetch, not fetch, ways, False, 0, 0, self._force, self._observed, self._scratch[0]))] for fetch in (True, False))
+        return *found, fetch, [*self._rows_of_pieces(state.force), *deliver]
+
+    def _with_tail(self, rows, observe, k, n):
+        """The k-th of n calls, where the end of the list is done in pieces: their sums are added last, in their order. Nobody helps where energies are observed."""
+        if k == 0:
+            self._way(True, rows)
+            if not observe:
+                self._settle_tail()
+                self._tail.open(self._reach is self._list_end)
+        observed = self._observed_parts[:PIECES + 1]
+        self._part(False, False, rows, observe, *self._cuts(n)[k:k + 2], self._force, observed[PIECES], self._scratch[0])
+        if k < n - 1:
+            return
+        if observe:
+            edges, received = self._piece_cuts(), slice(4 * self._receiving, 4 * self._slots + 4)
+            for p, piece in enumerate(self._pieces):
+                piece[received] = 0.0
+                self._part(False, False, rows, True, *edges[p:p + 2], piece, observed[p], self._scratch[0])
+                self._force[received] += piece[received]
+            self._observed[:] = observed.sum(axis=0)
+        else:
+            self._tail.work()
+            for kernel, arguments in self._rows_of_pieces(rows[1]):
+                kernel(*arguments)
+        self._way(False, rows)
+
+    def _settle_tail(self):
+        """Tells the tail of lists that it has not seen."""
+        if self._settled:
+            return
+        reach, edges, found = self._reach, self._piece_cuts(), []
+        ways = self._ways_of_pieces()
+        for self._reach in (self._inner_end, self._list_end):
+            found.append(self._arguments(False, False, ways, False, *edges[:2], self._pieces[0], self._unseen, self._scratch[0]))
+        self._tail.arrange(self.kernel, found, self._of_piece, np.array(edges), (self._pointer, self._groups, self._neighbour), self._receiving, self._force, self._pieces, self._touched, self._blocks)
+        self._reach, self._settled = reach, True
+
+    def _ways_of_pieces(self):
+        """As `_ways`, for kernels that neither fetch nor deliver: full ones give to rows of slots what others give to slots."""
+        fractions = (np.ones(3), self._middle) if self.precision == "mixed" else ()
+        rows, row = (self._slot_force, self._same_row) if self.plan.full else (self._nowhere, self._slot_row)
+        return self._nowhere, rows, row, self._route, self._shift, self._owned_slots, self._slots, self._receiving, *fractions
+
+    def _rows_of_pieces(self, force):
+        """Calls that bring rows of slots to the rows `force` of the state."""
+        return [(bring_rows, (force, self._slot_row, self._slot_force, 4 * self._piece_cuts()[0], 4 * self._clusters))] if self.plan.full else []
 
     def _calls_by_threads(self, ways):
         team, edges, received = self._team, self._edges(), slice(4 * self._receiving, 4 * self._slots + 4)
@@ -324,9 +403,7 @@ class PairForces:
 
     def _by_threads(self, rows, observe):
         """Clusters in parts of equal work; sums of the parts in their order."""
-        def alone(fetch, deliver):              # no clusters: only the way in or out
-            self._part(fetch, deliver, rows, False, 0, 0, self._force, self._observed, self._scratch[0])
-        alone(True, False)
+        self._way(True, rows)
         team, edges = self._team, self._edges()
         force, observed, received = [self._force, *self._others], self._observed_parts, slice(4 * self._receiving, 4 * self._slots + 4)
 
@@ -337,8 +414,8 @@ class PairForces:
         team.run(part)
         for other in self._others:
             self._force[received] += other[received]
-        alone(False, True)
-        self._observed = observed.sum(axis=0)
+        self._way(False, rows)
+        self._observed = observed[:team.size].sum(axis=0)
 
 
 def aligned(values, kind):
@@ -349,40 +426,3 @@ def aligned(values, kind):
     first = -(room.ctypes.data // values.itemsize) % line
     room[first:first + len(values)] = values
     return room[first:first + len(values)]
-
-
-def column_width(extent, count, radius):
-    """Width (angstrom) of columns that hold clusters of about cubic shape: 4 particles a cube at the density of the owned particles."""
-    wide = [length for length in extent.tolist() if length > 1e-9 * radius]
-    if not wide:
-        return radius / 3
-    return min(max((4 * math.prod(wide) / count)**(1 / len(wide)), radius / 16), radius)
-
-
-class ColumnGrid:
-    """Columns along z over the bounding box of some rows; `bin_start`: its part of the array of `columns_of`."""
-
-    def __init__(self, lowest, highest, width, radius):
-        self.lowest = lowest.tolist()
-        extent = (highest - lowest).tolist()
-        self.nx, self.ny = max(1, round(extent[0] / width)), max(1, round(extent[1] / width))
-        self.width_x, self.width_y = max(extent[0] / self.nx, 1e-6 * radius) * (1 + 1e-9), max(extent[1] / self.ny, 1e-6 * radius) * (1 + 1e-9)
-        self.height = max(radius / 6, extent[2] / 4096)
-        self.bins = int(extent[2] / self.height) + 1
-        self.columns = self.nx * self.ny
-
-    def sort(self, position, first, count, fill, first_slot, slot_row):
-        return neighbours.sort_columns(position, first, count, *self.lowest, self.width_x, self.width_y, self.height, self.nx, self.ny, self.bins, fill, first_slot, slot_row,
-                                       self.bin_start)
-
-
-def columns_of(owned, ghost, centre):
-    """(geometry, shape, bin_start) of two ColumnGrids in coordinates relative to `centre`, as `neighbours.slot_ranges` wants them; `sort` of each fills its part of the last."""
-    grids = (owned,) if ghost is owned else (owned, ghost)
-    bins = [grid.columns * (grid.bins + 1) for grid in grids]
-    shape = np.array([(grid.nx, grid.ny, grid.bins, k and bins[0]) for k, grid in enumerate(grids)], np.int64)
-    geometry, bin_start = np.empty((len(grids), 6)), np.empty(sum(bins), np.int32)
-    for k, grid in enumerate(grids):
-        grid.bin_start = bin_start[shape[k, 3]:]
-        geometry[k] = *(edge - middle for edge, middle in zip(grid.lowest, centre.tolist())), grid.width_x, grid.width_y, grid.height
-    return geometry, shape, bin_start

@@ -89,6 +89,16 @@ class Bound:
         self.arguments, self._held, self._words = None, [None] * len(self._kinds), memoryview(words)         # quicker than an array, number by number
         self.bind(arguments)
 
+    @property
+    def pointers(self):
+        """Words that are addresses of arrays: (k,) int64."""
+        return np.array([self.word_of(k) for k, (_, dtype, _) in enumerate(self._specs) if dtype is not None], np.int64)
+
+    def word_of(self, k):
+        """The word of argument k, of an array that of its address."""
+        first, dtype, _ = self._specs[k]
+        return first + 4 * (dtype is not None)
+
     def bind(self, arguments):
         """Take these arguments, of the types of the first ones, from here on; they are kept alive."""
         words, held, self.arguments = self._words, self._held, arguments

@@ -19,7 +19,7 @@ _I64, _LONG = ir.IntType(64), ir.IntType(64).as_pointer()
 
 
 @intrinsic
-def _arrived(typing, address):
+def arrived(typing, address):
     """The number at `address`; what its writer wrote before can be read after."""
     def code(context, builder, sig, args):
         return builder.load_atomic(builder.inttoptr(args[0], _LONG), "acquire", 8, typ=_I64)
@@ -27,7 +27,7 @@ def _arrived(typing, address):
 
 
 @intrinsic
-def _announce(typing, address, number):
+def announce(typing, address, number):
     """Write `number` to `address`, after all that was written before."""
     def code(context, builder, sig, args):
         builder.store_atomic(args[1], builder.inttoptr(args[0], _LONG), "release", 8)
@@ -47,17 +47,17 @@ def copy_bytes(typing, target, source, count):
 
 
 @inner
-def _await(address, number, looks, waited):
+def await_number(address, number, looks, waited):
     """Whether `number` has arrived at `address`; looks that often, or for ever where looks < 0. The time it takes is added at the address `waited`."""
-    if _arrived(address) == number:
+    if arrived(address) == number:
         return True
     seen, start = 0, nanoseconds()
-    while seen != looks and _arrived(address) != number:
+    while seen != looks and arrived(address) != number:
         pause()
         seen += 1
         if seen % PATIENCE == 0:
             yield_core()
-    _announce(waited, word(waited) + nanoseconds() - start)
+    announce(waited, word(waited) + nanoseconds() - start)
     return seen != looks
 
 
@@ -65,12 +65,12 @@ def _await(address, number, looks, waited):
 def post(table):
     """Send the messages of `table` (m, COLUMNS). Waits where a channel's message before has not been taken."""
     for k in range(len(table)):
-        last = _arrived(table[k, COUNT])
+        last = arrived(table[k, COUNT])
         if table[k, LOCAL] != table[k, DATA]:
-            _await(table[k, ACK], last, -1, table[k, WAITED])
+            await_number(table[k, ACK], last, -1, table[k, WAITED])
             copy_bytes(table[k, DATA], table[k, LOCAL], table[k, BYTES])
-        _announce(table[k, FLAG], last + 1)
-        _announce(table[k, COUNT], last + 1)
+        announce(table[k, FLAG], last + 1)
+        announce(table[k, COUNT], last + 1)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -78,13 +78,13 @@ def take(table, first, looks):
     """Wait for the messages of `table` (m, COLUMNS), the first `first` of which are here, in their order. Returns how many have come; less than all after so many looks in vain (never where
     looks < 0)."""
     for k in range(first, len(table)):
-        number = _arrived(table[k, COUNT]) + 1
-        if not _await(table[k, FLAG], number, looks, table[k, WAITED]):
+        number = arrived(table[k, COUNT]) + 1
+        if not await_number(table[k, FLAG], number, looks, table[k, WAITED]):
             return k
         if table[k, LOCAL] != table[k, DATA]:
             copy_bytes(table[k, LOCAL], table[k, DATA], table[k, BYTES])
-            _announce(table[k, ACK], number)
-            _announce(table[k, COUNT], number)
+            announce(table[k, ACK], number)
+            announce(table[k, COUNT], number)
     return len(table)
 
 
@@ -92,7 +92,7 @@ def take(table, first, looks):
 def await_taken(table, first, looks):
     """Wait until the channels of `table` (m, COLUMNS), the first `first` of which are free, are so; for those whose messages are made in them. Returns as `take`."""
     for k in range(first, len(table)):
-        if table[k, LOCAL] == table[k, DATA] and not _await(table[k, ACK], _arrived(table[k, COUNT]), looks, table[k, WAITED]):
+        if table[k, LOCAL] == table[k, DATA] and not await_number(table[k, ACK], arrived(table[k, COUNT]), looks, table[k, WAITED]):
             return k
     return len(table)
 
@@ -102,6 +102,6 @@ def give_back(table):
     """The messages of `table` (m, COLUMNS) that are read where they came have been."""
     for k in range(len(table)):
         if table[k, LOCAL] == table[k, DATA]:
-            number = _arrived(table[k, COUNT]) + 1
-            _announce(table[k, ACK], number)
-            _announce(table[k, COUNT], number)
+            number = arrived(table[k, COUNT]) + 1
+            announce(table[k, ACK], number)
+            announce(table[k, COUNT], number)
