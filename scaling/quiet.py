@@ -4,6 +4,8 @@ import statistics
 import subprocess
 import sys
 
+from vectors import sample as vector_sample
+
 LOOP = """
 import time
 def work():
@@ -28,22 +30,24 @@ class Quiet:
     """Call `sample` before, between and after the runs; `verdict` is what a record keeps."""
 
     def __init__(self):
-        self.alone, self.together, self.load = [], [], []
+        self.alone, self.together, self.load, self.vectors = [], [], [], []
 
     def sample(self):
         self.load.append(os.getloadavg()[0])
+        self.vectors.append(vector_sample())
         self.alone += _run(1)
         self.together += _run(len(os.sched_getaffinity(0)))
 
     def verdict(self):
-        """{"quiet": bool, and the numbers behind it}: the loop's wall over CPU time, and the spread of its CPU time over the samples."""
+        """{"quiet": bool, and the numbers behind it}: the loop's wall over CPU time, and the spread of its CPU time over the samples; clock in GHz and vector multiply-adds per clock."""
         walls = [wall for wall, _ in self.alone + self.together]
         cpus = [cpu for _, cpu in self.alone + self.together]
         waiting = statistics.median(wall / cpu for wall, cpu in zip(walls, cpus))
         worst = max(wall / cpu for wall, cpu in zip(walls, cpus))
         spread = statistics.median(cpus) / min(cpus)
+        clock, rate = (statistics.median(values) for values in zip(*self.vectors))
         return {"quiet": waiting < WALL_OVER_CPU and worst < 1.5 and spread < SPREAD, "waiting": round(waiting, 3), "worst_waiting": round(worst, 3),
-                "loop_spread": round(spread, 3), "load": round(max(self.load), 2)}
+                "loop_spread": round(spread, 3), "load": round(max(self.load), 2), "clock_ghz": round(clock, 2), "fma_per_clock": round(rate, 2)}
 
 
 if __name__ == "__main__":

@@ -148,6 +148,13 @@ def test_numbers_are_rounded_by_their_error(value, error, unit, text):
     assert report.number(value, error, unit) == text
 
 
+@pytest.mark.parametrize("grid, parallel, said", [([1, 2, 1, 1], 'balance = "time"', True), ([2, 1, 1, 1], 'balance = "time"', False), ([1, 2, 2, 1], 'balance = "cost"', False), ([1, 2, 1, 1], "", False)])
+def test_a_run_that_does_not_repeat_says_so_on_its_page(results, tmp_path, grid, parallel, said):
+    record = {"grid": np.array(grid), "deck": f"[parallel]\n{parallel}\n"}
+    page = report.write(results["constant_current"], tmp_path, provenance=report.repeatability(record)).read_text()
+    assert ("followed measured times" in page) == said
+
+
 def test_figures_and_page(results, tmp_path):
     rng = np.random.default_rng(0)
     frame = (rng.random((84, 3)) * 17.1, np.repeat([0, 1], [56, 28]), 17.1 * np.eye(3))

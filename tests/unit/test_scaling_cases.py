@@ -12,7 +12,7 @@ SCALING = Path(__file__).resolve().parents[2] / "scaling"
 def scaling_on_the_path(monkeypatch):
     monkeypatch.syspath_prepend(str(SCALING))
     yield
-    for name in ("cases", "phases", "peers", "quiet", "ours", "accuracy", "bench", "chains", "model", "processes", "threads", "weights"):
+    for name in ("cases", "phases", "peers", "quiet", "ours", "accuracy", "bench", "chains", "model", "processes", "threads", "vectors", "weights"):
         sys.modules.pop(name, None)
 
 
@@ -119,3 +119,14 @@ def test_chains_take_turns_and_their_ratios_are_those_of_the_rates():
     rates = {"hpcnemd": [(2.0, 3.0)], "numba": [(1.0, 1.0)]}
     line = chains.record("normals", "numba", {"numba": (None, 1, {})}, rates, "normal", common)
     assert line["ratio_wall"] == [2.0] * 3 and line["ratio_cpu"] == [3.0] * 3 and line["normals_per_s"] == [1.0]
+
+
+def test_vector_units_do_the_work_that_is_counted():
+    """Twelve independent chains of multiply-adds, in as many lanes as a vector has."""
+    import vectors
+    x = np.arange(1.0, 13.0)
+    for _ in range(5):
+        x = x * 0.999 + 1e-5
+    assert vectors._multiply_adds(5, 1.0) == pytest.approx(vectors.LANES * x.sum(), rel=1e-12)
+    clock, rate = vectors.sample(2000)
+    assert np.isfinite([clock, rate]).all() and clock > 0 and rate > 0

@@ -46,6 +46,7 @@ def draw(result, folder):
     flow = current_map.of_folder(folder, result.numbers["settings"], grain) if grain is not None else None
     pictures = figures.draw(result, folder / "report", frame, flow=flow)
     record = provenance.read(folder / "ensemble.h5")
+    record |= report.repeatability(record)
     return report.write(result, folder / "report", pictures, record.pop("deck"), record)
 
 

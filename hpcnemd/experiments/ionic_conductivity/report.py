@@ -2,6 +2,7 @@
 import base64
 import html
 import math
+import tomllib
 from pathlib import Path
 
 from ...analysis.conductivity import LINEAR_LIMIT
@@ -146,6 +147,13 @@ def write(result, folder, pictures=(), deck="", provenance=None, title="Ionic co
     page, new = folder / "report.html", folder / ".report.html.new"
     new.write_text(_page(result, pictures, deck, provenance or {}, title), encoding="utf-8")
     return new.replace(page)                # where a page is, it is whole
+
+
+def repeatability(record):
+    """{"repeats": why not} for the provenance of a run whose cuts followed measured times, else {}. `record`: as storage.provenance has it."""
+    several = math.prod(int(n) for n in record["grid"][1:]) > 1
+    timed = tomllib.loads(record["deck"]).get("parallel", {}).get("balance") == "time"
+    return {"repeats": "no: the cuts between domains followed measured times (parallel.balance = \"time\")"} if timed and several else {}
 
 
 def _page(result, pictures, deck, provenance, title):
