@@ -16,6 +16,7 @@ from .shared_memory import channels_of, open_channels
 
 LEAST, EACH = 64 << 20, 16 << 10        # bytes of the file: at least, and for each particle of a rank; a few times what the arrays take
 START = 8 * kernels.HOME
+FRIENDS = 7                             # other ranks of the node, those who come next, for whose pieces one looks: a look at all of many would take longer than it helps
 
 
 class Tail:
@@ -25,7 +26,7 @@ class Tail:
         open_channels(comm)
         self._waited = channels_of(comm).waited
         self._file, others = _files(comm, LEAST + EACH * (particles // comm.size))
-        self._others_files, self.others = others, np.array([np.frombuffer(file, np.uint8).ctypes.data for file in others], np.int64)
+        self._files, self.others = others, np.array([np.frombuffer(file, np.uint8).ctypes.data for file in others], np.int64)
         self._alone = np.zeros(kernels.HOME, np.int64)          # home of a rank whose arrays the others cannot read
         self._local, self._home, self._open, self._work, self._settle = np.zeros(WIDTH, np.int64), None, None, None, None
         for home in [self._alone] + ([np.frombuffer(self._file, np.int64, kernels.HOME)] if self._file is not None else []):
@@ -92,9 +93,10 @@ class Tail:
 
 
 def _files(comm, size):
-    """Collective. (the file of this rank, those of the other ranks of its node), mapped; (None, []) where they cannot be made or there is nobody else."""
+    """Collective. (the file of this rank, those of its FRIENDS), mapped; (None, []) where one cannot be made or there is nobody else."""
     from .launch import node_of
     node, handle, path, files = node_of(comm), None, None, []
+    whose = [(node.rank + k) % node.size for k in range(min(node.size, FRIENDS + 1))]
     wanted = all(node.allgather(node.size > 1 and hasattr(os, "memfd_create") and os.environ.get("HPCNEMD_SHARED_MEMORY", "1") != "0"))
     if wanted:
         try:
@@ -105,15 +107,14 @@ def _files(comm, size):
             path = None
         paths = node.allgather(path)
         try:
-            files = [_mapped(other, size) for other in paths] if all(paths) else []
+            files = [_mapped(paths[rank], size) for rank in whose] if all(paths) else []
         except (OSError, ValueError):
             files = []
-        wanted = all(node.allgather(len(files) == node.size))
+        wanted = all(node.allgather(len(files) == len(whose)))
         if handle is not None:
             os.close(handle)
-    rank = node.rank
     node.Free()
-    return (files.pop(rank), files[rank:] + files[:rank]) if wanted else (None, [])          # who comes after this one is helped first
+    return (files[0], files[1:]) if wanted else (None, [])
 
 
 def _mapped(path, size):

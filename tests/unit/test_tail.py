@@ -121,6 +121,16 @@ def test_ranks_of_two_nodes_help_on_their_own(monkeypatch):
     assert cell.forces._tail.helped == PIECES * (comm.rank % 2)
 
 
+def test_only_the_next_ranks_are_looked_at(monkeypatch):
+    """Each rank helps the one behind it: when they end in turn, the last but one is helped by the last, and so on."""
+    monkeypatch.setattr(tail, "FRIENDS", 1)
+    cell = Cell("salt", "double", "auto", Tail(mine(), 60))
+    assert len(cell.forces._tail.others) == min(1, comm.size - 1)
+    cell.force(range(comm.size))
+    before = (comm.rank - 1) % comm.size                            # who looks for pieces of this rank
+    assert cell.forces._tail.helped == PIECES * (before < comm.rank)
+
+
 def test_no_file_and_no_handle_stays():
     before = len(os.listdir("/proc/self/fd"))
     cell = Cell("salt", "double", "auto", Tail(mine(), 60))
