@@ -11,6 +11,7 @@ import numpy as np
 from ..core.errors import InputError
 from ..kernels import neighbours, pair_slots
 from ..kernels.coefficients import ewald_polynomials, exp2_polynomial
+from ..kernels.memory import aligned, zeros
 from ..kernels.mesh import add_points, clear
 from ..kernels.neighbours_simd import builder
 from ..kernels.pair_arguments import arguments
@@ -23,9 +24,9 @@ from ..parallel.threads import Table, team_of
 from .columns import ColumnGrid, column_width, columns_of
 from .pair_table import PairTable
 
-SHAPES = {"double": {"plain": (1, 1), "avx2": (2, 1), "avx512": (2, 2)},           # path -> (rows of j in a vector, vectors at once)
+SHAPES = {"double": {"plain": (1, 1), "avx2": (2, 1), "avx512": (2, 3)},           # path -> (rows of j in a vector, vectors at once)
           "mixed": {"plain": (1, 1), "avx2": (2, 1), "avx512": (4, 2)}}
-FULL_SHAPES = {"double": {"avx2": (1, 2), "avx512": (2, 2)}, "mixed": {"avx2": (2, 2), "avx512": (4, 2)}}         # of full lists
+FULL_SHAPES = {"double": {"avx2": (1, 2), "avx512": (2, 4)}, "mixed": {"avx2": (2, 2), "avx512": (4, 3)}}         # of full lists
 LARGEST_EXPONENT = {"double": 1000, "mixed": 125}       # the vector code's exp has no guard against underflow
 FLOAT32 = 2.0**-23
 INNER = 0.5             # of the skin, within which the inner parts of the lists reach
@@ -146,22 +147,22 @@ class PairForces:
         self._room = room
         self._slot_row, self._route = np.full(room, -1, np.int32), np.full(room, -1, np.int32)
         self._near = [np.full(room, 1e18, np.float32) for _ in range(3)]
-        zeros = np.zeros if self._tail is None else self._tail.array                    # what a tail needs of the lists
+        common = zeros if self._tail is None else self._tail.array                      # what a tail needs of the lists
         if self._tail is not None:
             self._tail.clear()
-            self._neighbour, self._pieces = zeros(max(len(self._neighbour), 4096), np.int32), zeros((PIECES, 4 * room), np.float64)
-            self._touched, self._blocks = np.zeros(PIECES, np.int64), zeros((PIECES, room // BLOCK), np.int64)
-            self._slot_force, self._same_row = (zeros((room, 3), np.float64), zeros(room, np.int32)) if self.plan.full else (None, None)
+            self._neighbour, self._pieces = common(max(len(self._neighbour), 4096), np.int32), common((PIECES, 4 * room), np.float64)
+            self._touched, self._blocks = np.zeros(PIECES, np.int64), common((PIECES, room // BLOCK), np.int64)
+            self._slot_force, self._same_row = (common((room, 3), np.float64), common(room, np.int32)) if self.plan.full else (None, None)
             if self.plan.full:
                 self._same_row[:] = np.arange(room)
-        self._species = zeros(room, np.int32)
-        self._rows, self._force = zeros(4 * room, self._place), np.zeros(4 * room)            # forces are zero between calls of the kernel that bring them back
-        self._others = [np.zeros(4 * room) for _ in range(1, self.threads)]             # forces that the other threads have summed
+        self._species = common(room, np.int32)
+        self._rows, self._force = common(4 * room, self._place), zeros(4 * room, np.float64)            # forces are zero between calls of the kernel that bring them back
+        self._others = [zeros(4 * room, np.float64) for _ in range(1, self.threads)]             # forces that the other threads have summed
         groups = self._groups
         self._found = np.zeros((groups + 2) * room, np.int32)
-        self._pointer, self._inner_end = zeros(room // 4 * groups + 1, np.int64), zeros(room // 4 * groups, np.int64)
+        self._pointer, self._inner_end = common(room // 4 * groups + 1, np.int64), common(room // 4 * groups, np.int64)
         self._list_end = self._pointer[1:]
-        self._parameters = zeros(room * kinds * self._parameter_table.shape[2], self._parameter_table.dtype)
+        self._parameters = common(room * kinds * self._parameter_table.shape[2], self._parameter_table.dtype)
 
     @property
     def follows_images(self):
@@ -416,13 +417,3 @@ class PairForces:
             self._force[received] += other[received]
         self._way(False, rows)
         self._observed = observed[:team.size].sum(axis=0)
-
-
-def aligned(values, kind):
-    """A copy of type `kind` that begins at a multiple of 64 bytes, so that no vector of it crosses a cache line."""
-    values = np.asarray(values, dtype=kind).ravel()
-    line = 64 // values.itemsize
-    room = np.zeros(len(values) + line, kind)
-    first = -(room.ctypes.data // values.itemsize) % line
-    room[first:first + len(values)] = values
-    return room[first:first + len(values)]

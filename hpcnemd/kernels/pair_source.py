@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .coefficients import EXP2_DEGREE
+from .memory import zeros
 from .pair_arguments import BRING_BACK, definition
 
 LOG2_E = 1.4426950408889634
@@ -128,7 +129,7 @@ def _needs_distance(plan):
 
 
 def pair_lines(plan):
-    """Statements from r2@, rm@ and ir@ (or i2@) to s@ = F/r, zero beyond the cutoff."""
+    """Statements from rm@ and ir@ (or i2@) to s@ = F/r, zero beyond the cutoff."""
     lines = [] if plan.even else ["i2@ = ir@ * ir@"]
     gaps = [b - a for a, b in zip((0,) + plan.powers, plan.powers)]
     lines += ["i4@ = i2@ * i2@"] if any(gap % 6 >= 4 or gap >= 6 for gap in gaps) else []
@@ -162,7 +163,7 @@ def pair_lines(plan):
     elif plan.coulomb:
         lines += ["w1@ = erfc(beta * r@) * ir@", "s@ = fma(qq * i2@, w1@ + TWO_OVER_ROOT_PI * beta * exp(-beta * beta * rm@), s@)"]
     # plain code has skipped pairs beyond the cutoff
-    return lines + (["near@ = r2@ < cutoff2", "s@ = select(near@, s@, 0.0)"] if plan.vector and not plan.full else [])
+    return lines + (["near@ = rm@ < cutoff2", "s@ = select(near@, s@, 0.0)"] if plan.vector and not plan.full else [])
 
 
 def _short_energy(plan):
@@ -212,7 +213,7 @@ def interleaved(lines, unroll):
 
 BLOCK = 64          # entries of the list
 PLACES = ["own = load_four(rows, b)"] + [f"{a}i = {a}s_of(own)" for a in "xyz"]         # of the particles i of a cluster, whose first slot is b
-KEPT = ("dx", "dy", "dz", "r2", "rm", "ir")         # what the first loop of a block leaves to the others (i2 in place of ir where no root is taken)
+KEPT = ("dx", "dy", "dz", "rm", "ir")               # what the first loop of a block leaves to the others (i2 in place of ir where no root is taken); the second puts s in the place of the last
 
 
 def indented(lines, depth):
@@ -227,7 +228,9 @@ def scratch(plan):
         return ()
     lanes = 4 * plan.rows
     turns = (BLOCK + 4) // plan.rows + plan.unroll
-    return np.ones(turns * lanes * len(KEPT), np.float32 if plan.mixed else np.float64), np.zeros(BLOCK + 4 + plan.rows, np.int32), np.zeros(8 * lanes)
+    work = zeros(turns * lanes * len(KEPT), np.float32 if plan.mixed else np.float64)
+    work[:] = 1.0
+    return work, zeros(BLOCK + 4 + plan.rows, np.int32), zeros(8 * lanes, np.float64)
 
 
 def source(plan):
@@ -277,7 +280,7 @@ def header(plan):
 def _vector_source(plan):
     names, (used, observed), lanes = parameter_names(plan), used_parameters(plan), 4 * plan.rows
     stride, size = 4 * len(names), lanes * len(KEPT)
-    kept = KEPT[:5] + ("i2" if plan.even else "ir",)
+    kept, s_at = KEPT[:4] + ("i2" if plan.even else "ir",), lanes * 4
     place = place_lines(plan)
     store = distance_lines(plan) + [f"store(work, q + {lanes * i}, {name}@)" for i, name in enumerate(kept)]
     store += ["inside = int64(bits(r2@ < cutoff2) != 0)", "m += inside", f"q += {size} * inside"]
@@ -289,18 +292,18 @@ def _vector_source(plan):
     # the processor can look ahead, and the constants of all three would not fit into its registers. Vectors without a pair inside the cutoff end with the first.
     near = ["v@ = load_rows(rows, neighbour, k)"] + place + [f"store_few(place, {plan.rows} * m, load_few(neighbour, k))"] + store
     middle = [f"{name}_{u} = load(work, q + {lanes * kept.index(name) + size * u})" for name in kept[3:] for u in range(plan.unroll)]
-    middle += interleaved(pair_lines(plan), plan.unroll) + [f"store(work, q + {lanes * 3 + size * u}, s_{u})" for u in range(plan.unroll)]
-    last = [f"{name}@ = load(work, q + {lanes * i})" for i, name in enumerate(("dx", "dy", "dz", "s"))]
+    middle += interleaved(pair_lines(plan), plan.unroll) + [f"store(work, q + {s_at + size * u}, s_{u})" for u in range(plan.unroll)]
+    last = [f"{name}@ = load(work, q + {at})" for name, at in (("dx", 0), ("dy", lanes), ("dz", 2 * lanes), ("s", s_at))]
     last += [f"a{a} = fma(s@, d{a}@, a{a})" for a in "xyz"]
     last += [f"subtract_rows(force, place, {plan.rows} * n, row_sums(s@ * dx@, s@ * dy@, s@ * dz@))"]
-    # r2 has given its place to s; what only s needs of the repeated statements, the compiler drops
-    watch = [f"{name}@ = load(work, q + {lanes * kept.index(name)})" for name in kept if name != "r2"] + ["r2@ = rm@"] + pair_lines(plan) + energy_lines(plan)
-    watch += [f"s@ = load(work, q + {lanes * 3})"]
+    # ir has given its place to s; what only s needs of the repeated statements, the compiler drops
+    watch = [f"{name}@ = load(work, q + {lanes * kept.index(name)})" for name in kept[:4]] + ["r2@ = rm@"] + distance_lines(plan) + pair_lines(plan) + energy_lines(plan)
+    watch += [f"s@ = load(work, q + {s_at})"]
     wide = "widen({})" if plan.mixed else "{}"
     watch += [f"store(sums, {lanes * i}, load(sums, {lanes * i}) + {wide.format(value)})"
               for i, value in enumerate(("us@", "uc@") + tuple(f"s@ * d{a}@ * d{b}@" for a, b in VIRIAL))]
     inner, near, last = ([line.replace("@", "_0") for line in lines] for lines in (inner, near, last))
-    beyond = [f"store(work, q + {lanes * 3 + size * u}, splat(real(1e30)))" for u in range(plan.unroll - 1)]       # to fill the last turn of the second loop
+    beyond = [f"store(work, q + {lanes * 3 + size * u}, splat(cutoff2))" for u in range(plan.unroll - 1)]       # to fill the last turn of the second loop
     zero = [f"a{a} = splat(real(0.0))" for a in "xyz"]
     flush = flushed(plan)
     return f'''# {plan}
