@@ -15,7 +15,8 @@ from ..kernels.frames import WIDTH, Bound
 from .shared_memory import channels_of, open_channels
 
 LEAST, EACH = 64 << 20, 16 << 10        # bytes of the file: at least, and for each particle of a rank; a few times what the arrays take
-START = 8 * kernels.HOME
+TOKEN = bytes(16)                       # stands behind the home, so that a file can be told from others
+START = 8 * kernels.HOME + len(TOKEN)
 FRIENDS = 7                             # other ranks of the node, those who come next, for whose pieces one looks: a look at all of many would take longer than it helps
 
 
@@ -95,28 +96,34 @@ class Tail:
 def _files(comm, size):
     """Collective. (the file of this rank, those of its FRIENDS), mapped; (None, []) where one cannot be made or there is nobody else."""
     from .launch import node_of
-    node, handle, path, files = node_of(comm), None, None, []
-    whose = [(node.rank + k) % node.size for k in range(min(node.size, FRIENDS + 1))]
+    node, handle, told, files = node_of(comm), None, None, []
+    whose = [(node.rank + k) % node.size for k in range(1, min(node.size, FRIENDS + 1))]
     wanted = all(node.allgather(node.size > 1 and hasattr(os, "memfd_create") and os.environ.get("HPCNEMD_SHARED_MEMORY", "1") != "0"))
     if wanted:
         try:
             handle = os.memfd_create("hpcnemd-tail")
             os.ftruncate(handle, size)
-            path = f"/proc/{os.getpid()}/fd/{handle}"
-        except OSError:
-            path = None
-        paths = node.allgather(path)
-        try:
-            files = [_mapped(paths[rank], size) for rank in whose] if all(paths) else []
+            files = [mmap.mmap(handle, size)]
+            files[0][START - len(TOKEN):START] = token = os.urandom(len(TOKEN))
+            told = f"/proc/{os.getpid()}/fd/{handle}", token
         except (OSError, ValueError):
-            files = []
-        wanted = all(node.allgather(len(files) == len(whose)))
+            pass
+        all_told = node.allgather(told)
+        try:
+            files += [_mapped(*all_told[rank], size) for rank in whose] if all(all_told) else []
+        except (OSError, ValueError):
+            pass
+        wanted = all(node.allgather(len(files) == len(whose) + 1))
         if handle is not None:
             os.close(handle)
     node.Free()
     return (files[0], files[1:]) if wanted else (None, [])
 
 
-def _mapped(path, size):
+def _mapped(path, token, size):
+    """Raises ValueError for a file that is another one: where ranks have process numbers of their own, as in containers, the path may lead to anything."""
     with open(path, "r+b", buffering=0) as file:
-        return mmap.mmap(file.fileno(), size)
+        found = mmap.mmap(file.fileno(), size)
+    if found[START - len(token):START] != token:
+        raise ValueError(f"{path} belongs to another process")
+    return found

@@ -97,7 +97,7 @@ def test_lists_that_grow_move_and_change(kind, precision):
             assert cell.forces._tail.helped == PIECES * (comm.rank != order[0])
 
 
-@pytest.mark.parametrize("why", ["told so", "no such files", "cannot be opened", "no room"])
+@pytest.mark.parametrize("why", ["told so", "no such files", "cannot be opened", "another file", "no room"])
 def test_where_nobody_can_help_the_bits_are_the_same(why, monkeypatch):
     wanted = Cell("salt", "double", "auto", Tail(mine(), 60)).force()
     if why == "told so":
@@ -105,7 +105,10 @@ def test_where_nobody_can_help_the_bits_are_the_same(why, monkeypatch):
     elif why == "no such files":
         monkeypatch.delattr(os, "memfd_create")
     elif why == "cannot be opened" and comm.rank == comm.size - 1:
-        monkeypatch.setattr(tail, "_mapped", lambda path, size: open("/nowhere/at/all"))
+        monkeypatch.setattr(tail, "_mapped", lambda path, token, size: open("/nowhere/at/all"))
+    elif why == "another file" and comm.rank == 0:                  # as where process numbers mean something else
+        right = tail._mapped
+        monkeypatch.setattr(tail, "_mapped", lambda path, token, size: right(path, bytes(16), size))
     elif why == "no room":
         monkeypatch.setattr(tail, "LEAST", tail.START + 5000)
         monkeypatch.setattr(tail, "EACH", 0)
