@@ -150,7 +150,7 @@ class PairForces:
         common = zeros if self._tail is None else self._tail.array                      # what a tail needs of the lists
         if self._tail is not None:
             self._tail.clear()
-            self._neighbour, self._pieces = common(max(len(self._neighbour), 4096), np.int32), common((PIECES, 4 * room), np.float64)
+            self._neighbour, self._piece_force = common(max(len(self._neighbour), 4096), np.int32), common((PIECES, 4 * room), np.float64)
             self._touched, self._blocks = np.zeros(PIECES, np.int64), common((PIECES, room // BLOCK), np.int64)
             self._slot_force, self._same_row = (common((room, 3), np.float64), common(room, np.int32)) if self.plan.full else (None, None)
             if self.plan.full:
@@ -220,7 +220,7 @@ class PairForces:
                                         self._slots, found, ranges, pointer, inner_end, neighbour)
                 if used >= 0:
                     return used, neighbour
-                neighbour = (np.zeros if self._tail is None else self._tail.array)(2 * len(neighbour), np.int32)
+                neighbour = (zeros if self._tail is None else self._tail.array)(2 * len(neighbour), np.int32)
         if self._team is None:
             self.list_length, self._neighbour = part(0, self._clusters, self._found, self._pointer, self._inner_end, self._neighbour)
         else:
@@ -354,7 +354,7 @@ class PairForces:
             return
         if observe:
             edges, received = self._piece_cuts(), slice(4 * self._receiving, 4 * self._slots + 4)
-            for p, piece in enumerate(self._pieces):
+            for p, piece in enumerate(self._piece_force):
                 piece[received] = 0.0
                 self._part(False, False, rows, True, *edges[p:p + 2], piece, observed[p], self._scratch[0])
                 self._force[received] += piece[received]
@@ -372,8 +372,8 @@ class PairForces:
         reach, edges, found = self._reach, self._piece_cuts(), []
         ways = self._ways_of_pieces()
         for self._reach in (self._inner_end, self._list_end):
-            found.append(self._arguments(False, False, ways, False, *edges[:2], self._pieces[0], self._unseen, self._scratch[0]))
-        self._tail.arrange(self.kernel, found, self._of_piece, np.array(edges), (self._pointer, self._groups, self._neighbour), self._receiving, self._force, self._pieces, self._touched, self._blocks)
+            found.append(self._arguments(False, False, ways, False, *edges[:2], self._piece_force[0], self._unseen, self._scratch[0]))
+        self._tail.arrange(self.kernel, found, self._of_piece, np.array(edges), (self._pointer, self._groups, self._neighbour), self._receiving, self._force, self._piece_force, self._touched, self._blocks)
         self._reach, self._settled = reach, True
 
     def _ways_of_pieces(self):

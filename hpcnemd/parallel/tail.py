@@ -12,6 +12,7 @@ import numpy as np
 from ..kernels import entry
 from ..kernels import tail as kernels
 from ..kernels.frames import WIDTH, Bound
+from ..kernels.memory import zeros
 from .shared_memory import channels_of, open_channels
 
 LEAST, EACH = 64 << 20, 16 << 10        # bytes of the file: at least, and for each particle of a rank; a few times what the arrays take
@@ -48,7 +49,7 @@ class Tail:
             found[...] = 0
             return found
         self._common = False
-        return np.zeros(shape, dtype)
+        return zeros(shape, dtype)
 
     def arrange(self, kernel, arguments, own, cuts, lists, receiving, force, pieces, number, blocks):
         """Takes the arguments of the first piece, for the inner parts of the lists and for the whole ones, as they are until the next time; those in the places `own` are cuts[0], cuts[1] and
